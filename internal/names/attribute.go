@@ -1,0 +1,52 @@
+package names
+
+// Attributes of points and of spans.
+const (
+	AttrHWID     = "hw.id"     // stable over restarts, unique on the host
+	AttrHWType   = "hw.type"   // one of the HWType values
+	AttrHWName   = "hw.name"   // as the kernel or the driver calls the part
+	AttrHWParent = "hw.parent" // hw.id of the part that contains this one; left out where nothing does
+
+	AttrMethod       = "carbon.method"        // one of the Method values
+	AttrSensor       = "carbon.sensor"        // one of the Sensor values
+	AttrShare        = "carbon.share"         // one of the Share values
+	AttrEmissionType = "carbon.emission_type" // one of the EmissionType values
+	AttrBudgetName   = "carbon.budget.name"
+
+	AttrGridZone     = "carbon.grid.zone"     // as the source spells it; on a resource: the zone to use
+	AttrGridSource   = "carbon.grid.source"   // one of the Source values
+	AttrGridSignal   = "carbon.grid.signal"   // one of the Signal values
+	AttrGridBoundary = "carbon.grid.boundary" // one of the Boundary values
+	AttrGridQuality  = "carbon.grid.quality"  // one of the Quality values
+)
+
+// Attributes of spans only. Their values are doubles.
+const (
+	AttrEnergy        = "carbon.energy"         // J, of the span itself without its children
+	AttrEmissions     = "carbon.emissions"      // g, of the span itself without its children
+	AttrGridIntensity = "carbon.grid.intensity" // g/(kW.h)
+	AttrUncertainty   = "carbon.uncertainty"    // relative half-width of the range
+)
+
+// Attributes of resources, from the semantic conventions.
+const (
+	ResourceHostID   = "host.id"
+	ResourceHostName = "host.name"
+
+	ResourceCloudProvider = "cloud.provider"
+	ResourceCloudRegion   = "cloud.region"
+	ResourceCloudZone     = "cloud.availability_zone"
+	ResourceCountry       = "geo.country.iso_code" // ISO 3166-1 alpha-2
+	ResourceSubdivision   = "geo.region.iso_code"  // ISO 3166-2
+	ResourceLatitude      = "geo.location.lat"     // degrees, double
+	ResourceLongitude     = "geo.location.lon"     // degrees, double
+
+	ResourceProcessPID     = "process.pid"
+	ResourceProcessName    = "process.executable.name"
+	ResourceProcessOwner   = "process.owner"
+	ResourceProcessCreated = "process.creation.time"
+
+	ResourceContainerID      = "container.id"
+	ResourceContainerRuntime = "container.runtime"
+	ResourcePodUID           = "k8s.pod.uid"
+)
