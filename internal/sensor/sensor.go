@@ -1,0 +1,171 @@
+// Package sensor defines what a source of power or energy readings is, and the
+// words in which it describes the parts of a machine that it measures.
+//
+// A sensor returns raw values. Whether a counter wrapped, was reset or jumped
+// is decided in package energy; which parts overlap and therefore must not be
+// added is decided in package ledger, from Part.Role, Part.Socket and Part.Die.
+package sensor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// Kind says how a Reading counts.
+type Kind uint8
+
+const (
+	// Counter readings carry Energy, a count in µJ that grows from an arbitrary
+	// origin and may wrap beyond Max.
+	Counter Kind = iota
+	// Gauge readings carry Power, the power at the moment At.
+	Gauge
+)
+
+// Role says how a part takes part in the sum over the machine (ENERGY.md A.2).
+type Role uint8
+
+const (
+	// Primary parts are disjoint: packages, DRAM, GPUs, rails. Their sum is the
+	// energy of the machine as far as it is measured.
+	Primary Role = iota
+	// Breakdown parts lie inside their Parent (core, uncore in a package). They
+	// are never added to anything.
+	Breakdown
+	// Envelope parts contain primary parts and more (psys, a BMC).
+	Envelope
+)
+
+// Method is the value of the attribute carbon.method.
+type Method string
+
+const (
+	Measured   Method = "measured"   // an energy counter of the hardware
+	Integrated Method = "integrated" // a power gauge integrated over time
+	Modelled   Method = "modelled"   // computed from utilization, nothing measured
+)
+
+// Part describes one thing that has its own reading. It does not change after
+// the sensor has returned it for the first time; readings share it by pointer.
+type Part struct {
+	ID     string // hw.id: unique on the host, stable over restarts; from name or UUID, never from an index
+	Parent string // ID of the part that contains this one, or ""
+	Name   string // hw.name, as the kernel or driver calls it: "package-0"
+	Type   string // hw.type: "cpu", "memory", "gpu", "battery", "other"
+	Sensor string // carbon.sensor: "rapl", "model", …
+	Method Method // carbon.method
+	Role   Role
+	Socket int // physical package the part belongs to, -1 when it belongs to none or is unknown
+	Die    int // die in the package, -1 when the part is the whole package or unknown
+
+	// MayMirror marks a die-level counter of a CPU whose kernel is known to show
+	// the package counter once for each die (AMD and Hygon): the ledger counts
+	// one of them unless their increments prove to differ.
+	MayMirror bool
+
+	// MaxPower is the largest plausible power, for telling a wrap from a glitch;
+	// 0 means unknown (the ledger then takes 1 kW).
+	MaxPower unit.Microwatts
+	// Step is the counter's increment where it is coarse (1 J for psys of some
+	// servers); 0 means finer than 1 mJ.
+	Step unit.Microjoules
+}
+
+// Reading is one successful read of one part.
+type Reading struct {
+	Part *Part
+	At   time.Time // of this very read; carries the monotonic clock
+	Kind Kind
+
+	Energy unit.Microjoules // Counter: the raw count
+	Max    unit.Microjoules // Counter: largest count before it wraps, 0 if unknown
+	Power  unit.Microwatts  // Gauge
+}
+
+// A Sensor reads one kind of source. One goroutine uses it at a time; different
+// sensors may be used by different goroutines.
+//
+// Each sensor package has an Open that returns errors.ErrUnsupported (wrapped in
+// a *Problem that says what is missing and what would help) when the machine has
+// no such hardware. A source that exists but cannot be read now opens without
+// error and reports itself through Read, because the permission may be granted
+// later.
+type Sensor interface {
+	// Read appends the readings that it could make to dst and returns the extended
+	// slice. If some parts fail it appends the others and returns an error that
+	// joins one *Problem for each failure; errors.As and Problems find them. In
+	// steady state it allocates nothing when dst has room.
+	Read(ctx context.Context, dst []Reading) ([]Reading, error)
+	// Close releases what the sensor holds. It may be called twice.
+	Close() error
+}
+
+// Class groups problems for the self-telemetry attribute error.type. The set is
+// closed, so that the number of series stays bounded.
+type Class string
+
+const (
+	Absent     Class = "absent"      // no such interface in this kernel or machine
+	Masked     Class = "masked"      // the container runtime hides it
+	Permission Class = "permission"  // exists, may not be read
+	VirtualMac Class = "virtual"     // a virtual machine without access to the host's sensors
+	Gone       Class = "gone"        // was there and disappeared (hotplug)
+	IO         Class = "io"          // the kernel returned an error for the read
+	Malformed  Class = "malformed"   // the content is not what the ABI promises
+	NotBuilt   Class = "unsupported" // this operating system or build has no reader for it
+)
+
+// Problem is why something cannot be read, and what a person can do about it.
+type Problem struct {
+	Sensor string // "rapl"
+	Class  Class
+	Path   string // the file or folder concerned, as seen by this process; may be ""
+	Remedy string // what would make it work: exact file, mode, capability or rule; may be ""
+	Err    error  // cause; may wrap errors.ErrUnsupported or a syscall.Errno
+}
+
+func (p *Problem) Error() string {
+	s := p.Sensor + ": "
+	if p.Path != "" {
+		s += p.Path + ": "
+	}
+	if p.Err != nil {
+		s += p.Err.Error()
+	} else {
+		s += string(p.Class)
+	}
+	if p.Remedy != "" {
+		s += fmt.Sprintf(" (%s)", p.Remedy)
+	}
+	return s
+}
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// Problems calls yield for every *Problem inside err, however it was joined or
+// wrapped. It is an iterator: for p := range sensor.Problems(err) { … }.
+func Problems(err error) func(yield func(*Problem) bool) {
+	return func(yield func(*Problem) bool) { walk(err, yield) }
+}
+
+func walk(err error, yield func(*Problem) bool) bool {
+	if err == nil {
+		return true
+	}
+	if p, ok := err.(*Problem); ok { //nolint:errorlint // the tree is walked node by node
+		return yield(p)
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range many.Unwrap() {
+			if !walk(e, yield) {
+				return false
+			}
+		}
+		return true
+	}
+	return walk(errors.Unwrap(err), yield)
+}
