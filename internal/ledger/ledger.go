@@ -1,0 +1,296 @@
+package ledger
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+const (
+	// MaxParts bounds the number of accounts. The largest machines have some
+	// hundred parts (32 GPUs, 8 sockets with cores and DRAM).
+	MaxParts = 4096
+
+	maxIDLength = 256
+	otherID     = "other" // of the remainder's part
+)
+
+// Config of a Ledger; the zero value is usable.
+type Config struct {
+	// MaxGap is the longest interval between two readings of a power gauge that is
+	// bridged; 0 stands for energy.DefaultMaxGap. Three sampling intervals do well.
+	MaxGap time.Duration
+	// Psys says whether an envelope decides the energy of the host.
+	Psys Trust
+}
+
+// Ledger holds the accounts of one machine.
+type Ledger struct {
+	config Config
+	tick   uint64 // number of the Book that is going on
+
+	byPart map[*sensor.Part]*part
+	byID   map[string]*part
+	order  []*part // by ID; the remainder among them
+	read   []*part // in this tick
+
+	types     map[string]*hwType
+	mirrors   []*mirrors
+	envelopes []*envelope
+	other     *part // the remainder; nil before an envelope was trusted
+
+	host     account
+	counters Counters
+}
+
+// New returns an empty ledger.
+func New(c Config) *Ledger {
+	if c.MaxGap <= 0 {
+		c.MaxGap = energy.DefaultMaxGap
+	}
+	return &Ledger{
+		config: c,
+		byPart: map[*sensor.Part]*part{},
+		byID:   map[string]*part{},
+		types:  map[string]*hwType{},
+	}
+}
+
+// account is a running total.
+type account struct {
+	energy    unit.Microjoules
+	start, at time.Time
+}
+
+// part is what the ledger knows of a sensor.Part.
+type part struct {
+	account
+	*sensor.Part              // as first seen
+	key          *sensor.Part // as last seen
+	kind         sensor.Kind
+
+	limits  energy.Limits
+	counter *energy.Counter // one of the two
+	gauge   *energy.Gauge
+
+	hw       *hwType
+	mirrors  *mirrors  // if it may be a mirror
+	envelope *envelope // if it is one
+	watch    watch
+
+	// Of the tick in which it was last read.
+	tick   uint64
+	moment time.Time
+	delta  energy.Delta
+	event  energy.Event
+	step   unit.Microjoules // of the counter, debt not paid; only if clean
+	booked unit.Microjoules // of delta, what went into the account
+
+	born             uint64 // tick of the first baseline
+	advanced, before uint64 // the last two ticks in which it got a baseline or closed an interval
+	gaps             uint64 // beside those of its readings
+	gapTime          time.Duration
+	closed           bool // the remainder, after its envelope was demoted
+}
+
+// Book enters the readings of one tick, those of all sensors together. At most
+// one reading of a part counts in a tick, the first.
+func (l *Ledger) Book(rs []sensor.Reading) {
+	l.tick++
+	l.read = l.read[:0]
+	for i := range rs {
+		if p := l.admit(&rs[i]); p != nil {
+			p.take(&rs[i], l.tick)
+			l.read = append(l.read, p)
+		}
+	}
+	l.noteMeasured()
+	sum := l.enter()
+	l.compareMirrors()
+	l.settle(sum)
+}
+
+// Accounts calls yield for each account until it returns false: the parts by
+// ID, then the host, if anything has been counted. Accounts without a baseline
+// are not told.
+func (l *Ledger) Accounts(yield func(Account) bool) {
+	live := false
+	for _, p := range l.order {
+		if p.start.IsZero() {
+			continue
+		}
+		live = live || p.live()
+		if !yield(p.tell()) {
+			return
+		}
+	}
+	if !l.host.start.IsZero() {
+		yield(Account{
+			Kind: HostAccount, Energy: l.host.energy, Start: l.host.start, At: l.host.at, Live: live,
+			Stats: Stats{Demoted: l.other != nil && !l.other.live()},
+		})
+	}
+}
+
+// Counters returns what was refused so far.
+func (l *Ledger) Counters() Counters { return l.counters }
+
+// admit returns the part of a reading, new or known, or nil if the reading does
+// not count.
+func (l *Ledger) admit(r *sensor.Reading) *part {
+	q := r.Part
+	if q == nil || r.At.IsZero() || r.Kind > sensor.Gauge {
+		l.counters.Refused++
+		return nil
+	}
+	p, known := l.byPart[q]
+	if !known {
+		if p = l.byID[q.ID]; p == nil {
+			return l.register(q, r)
+		}
+	}
+	switch {
+	case p.kind != r.Kind, p.Role != q.Role, p.Type != q.Type, p.Method != q.Method:
+		l.counters.Conflicts++
+		return nil
+	case p.tick == l.tick:
+		l.counters.Duplicates++
+		return nil
+	case !known:
+		// A rescan found it again: same ID, new pointer.
+		delete(l.byPart, p.key)
+		p.key = q
+		l.byPart[q] = p
+	}
+	return p
+}
+
+func (l *Ledger) register(q *sensor.Part, r *sensor.Reading) *part {
+	if q.ID == "" || q.ID == otherID || len(q.ID) > maxIDLength || len(l.byID) >= MaxParts {
+		l.counters.Refused++
+		return nil
+	}
+	p := &part{Part: q, key: q, kind: r.Kind, limits: energy.Limits{Max: r.Max, MaxPower: q.MaxPower, Step: q.Step}}
+	if r.Kind == sensor.Gauge {
+		p.gauge = energy.NewGauge(l.config.MaxGap)
+	} else {
+		p.counter = energy.NewCounter(p.limits)
+	}
+	l.byPart[q], l.byID[q.ID] = p, p
+	l.insert(p)
+	l.place(p)
+	return p
+}
+
+func (l *Ledger) insert(p *part) {
+	at, _ := slices.BinarySearchFunc(l.order, p.ID, func(p *part, id string) int { return strings.Compare(p.ID, id) })
+	l.order = slices.Insert(l.order, at, p)
+}
+
+// take advances the part's counter or gauge.
+func (p *part) take(r *sensor.Reading, tick uint64) {
+	p.tick, p.moment, p.booked, p.step = tick, r.At, 0, 0
+	if p.gauge != nil {
+		p.delta, p.event = p.gauge.Advance(r.At, r.Power)
+		p.step = p.delta.Energy
+	} else {
+		owed := p.counter.Debt()
+		p.counter.SetMax(r.Max)
+		p.delta, p.event = p.counter.Advance(r.At, r.Energy)
+		if p.event.Has(energy.Accepted) {
+			p.step = p.delta.Energy + owed - p.counter.Debt()
+		}
+	}
+	if p.event.Has(energy.Baseline) || !p.delta.To.IsZero() {
+		p.before, p.advanced = p.advanced, tick
+		if p.start.IsZero() {
+			p.start, p.born = r.At, tick
+		}
+	}
+}
+
+// enter adds what was read in this tick to the accounts and returns how much the
+// host got.
+func (l *Ledger) enter() unit.Microjoules {
+	var sum unit.Microjoules
+	for _, p := range l.read {
+		if p.advanced != l.tick {
+			continue
+		}
+		e, at := p.counts()
+		switch {
+		case p.Role != sensor.Primary:
+			p.energy = plus(p.energy, e)
+		case l.add(p, e):
+			p.booked = e
+			sum += e
+		}
+		if at.After(p.at) {
+			p.at = at
+		}
+		if p.live() || p.booked > 0 {
+			l.host.reach(p.account)
+		}
+	}
+	return sum
+}
+
+// add enters e for a part and for the host, or for neither.
+func (l *Ledger) add(p *part, e unit.Microjoules) bool {
+	if e > math.MaxUint64-l.host.energy {
+		l.counters.Overflows++
+		return false
+	}
+	p.energy += e
+	l.host.energy += e
+	return true
+}
+
+// reach extends the time that an account covers over that of a part of it.
+func (a *account) reach(b account) {
+	if a.start.IsZero() || b.start.Before(a.start) {
+		a.start = b.start
+	}
+	if b.at.After(a.at) {
+		a.at = b.at
+	}
+}
+
+func (p *part) tell() Account {
+	a := Account{Kind: DetailAccount, Part: p.Part, Energy: p.energy, Start: p.start, At: p.at, Live: true, Stats: p.stats()}
+	if p.Role == sensor.Primary {
+		a.Kind, a.Live = PartAccount, p.live()
+		if !a.Live && p.energy == 0 {
+			a.Kind = UncountedAccount
+		}
+	}
+	return a
+}
+
+func (p *part) stats() Stats {
+	var s energy.Stats
+	switch {
+	case p.counter != nil:
+		s = p.counter.Stats()
+	case p.gauge != nil:
+		s = p.gauge.Stats()
+	}
+	return Stats{
+		Wraps: s.Wraps, Resets: s.Resets, Suspects: s.Suspects, Corrections: s.Corrections,
+		Gaps: s.Gaps + p.gaps, GapTime: s.GapTime + p.gapTime, OverRange: s.OverRange, Untimely: s.Untimely,
+		Mirrored: p.mirrored(), Distinct: p.mirrors != nil && p.mirrors.distinct && p.mirrors.counted != p,
+		Demoted: p.closed || p.envelope != nil && p.envelope.demoted,
+	}
+}
+
+func plus(a, b unit.Microjoules) unit.Microjoules {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
+}

@@ -1,0 +1,123 @@
+package ledger
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// hwType is what the ledger knows of all parts of one hw.type.
+//
+// A modelled part counts until something measures a part of its type: the moment
+// of the first baseline of a measurement. The measurement counts from that very
+// moment on, so of the model's interval that spans it exactly the share before it
+// is booked, and nothing after. Should the measurement fail later, the model
+// stays out: the energy of the failed time comes with the next good reading, and
+// must not have been booked from the model already.
+type hwType struct {
+	measured time.Time // zero: nothing measures it
+	tick     uint64    // in which that became known
+}
+
+// mirrorKey tells dies that may mirror each other. Dies of an unknown socket
+// (−1) are taken together: counting too little until they prove to differ is
+// better than counting one counter twice.
+type mirrorKey struct {
+	sensor, hw string
+	socket     int
+}
+
+// place finds out what a new part has to do with others.
+func (l *Ledger) place(p *part) {
+	hw := l.types[p.Type]
+	if hw == nil {
+		hw = &hwType{}
+		l.types[p.Type] = hw
+	}
+	p.hw = hw
+	switch {
+	case p.Role == sensor.Envelope:
+		p.envelope = &envelope{part: p}
+		l.envelopes = append(l.envelopes, p.envelope)
+	case p.Role == sensor.Primary && p.MayMirror:
+		key := mirrorKey{p.Sensor, p.Type, p.Socket}
+		i := slices.IndexFunc(l.mirrors, func(m *mirrors) bool { return m.key == key })
+		if i < 0 {
+			i = len(l.mirrors)
+			l.mirrors = append(l.mirrors, &mirrors{key: key})
+		}
+		p.mirrors = l.mirrors[i]
+		p.mirrors.insert(p)
+	}
+}
+
+// noteMeasured takes the baselines of this tick into account: from now on the
+// type is measured, and of dies that may mirror each other one is chosen.
+func (l *Ledger) noteMeasured() {
+	for _, p := range l.read {
+		if p.Role != sensor.Primary || !p.event.Has(energy.Baseline) {
+			continue
+		}
+		if p.Method != sensor.Modelled && (p.hw.measured.IsZero() || p.hw.tick == l.tick && p.moment.Before(p.hw.measured)) {
+			p.hw.measured, p.hw.tick = p.moment, l.tick
+		}
+		if m := p.mirrors; m != nil && (m.counted == nil || m.since == l.tick && m.less(p, m.counted)) {
+			m.counted, m.since = p, l.tick
+		}
+	}
+}
+
+// live reports whether the part's energy is added to the host's.
+func (p *part) live() bool {
+	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.superseded() && !p.mirrored()
+}
+
+func (p *part) superseded() bool {
+	return p.Method == sensor.Modelled && p.hw != nil && !p.hw.measured.IsZero()
+}
+
+func (p *part) mirrored() bool {
+	return p.mirrors != nil && !p.mirrors.distinct && p.mirrors.counted != nil && p.mirrors.counted != p
+}
+
+// counts returns how much of what was read in this tick belongs into the part's
+// account, and until when.
+func (p *part) counts() (unit.Microjoules, time.Time) {
+	switch {
+	case p.delta.To.IsZero(), p.mirrored():
+		return 0, p.moment
+	case p.Role == sensor.Primary && p.superseded():
+		if p.born >= p.hw.tick { // the ms between two first reads are not worth a series
+			return 0, p.moment
+		}
+		return before(p.delta, p.hw.measured)
+	}
+	return p.delta.Energy, p.delta.To
+}
+
+// before returns the share of d that lies before t, rounded down, and its end.
+func before(d energy.Delta, t time.Time) (unit.Microjoules, time.Time) {
+	switch {
+	case !d.To.After(t):
+		return d.Energy, d.To
+	case !d.From.Before(t):
+		return 0, t
+	}
+	hi, lo := bits.Mul64(uint64(d.Energy), uint64(t.Sub(d.From)))
+	q, _ := bits.Div64(hi, lo, uint64(d.To.Sub(d.From))) // t − From < To − From, so it fits
+	return unit.Microjoules(q), t
+}
+
+func (m *mirrors) insert(p *part) {
+	at, _ := slices.BinarySearchFunc(m.dies, p, compareDies)
+	m.dies = slices.Insert(m.dies, at, p)
+}
+
+func (m *mirrors) less(a, b *part) bool { return compareDies(a, b) < 0 }
+
+func compareDies(a, b *part) int { return cmp.Or(cmp.Compare(a.Die, b.Die), cmp.Compare(a.ID, b.ID)) }

@@ -1,0 +1,201 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// Trust says whether an envelope, a sensor around the machine such as psys,
+// decides the energy of the host.
+type Trust uint8
+
+const (
+	// TrustAuto trusts an envelope of a machine whose measured CPU parts sit in one
+	// socket, once it has contained the parts for five ticks: with several sockets
+	// psys belongs to the first of them only, and some machines show less on psys
+	// than on the package.
+	TrustAuto Trust = iota
+	// TrustAlways trusts an envelope from its baseline on, until it is demoted.
+	TrustAlways
+	// TrustNever publishes it as a detail and no more.
+	TrustNever
+)
+
+const (
+	probation = 5                // settled ticks in a row in which an envelope contains its parts
+	steps     = 10               // of a coarse envelope, before its probation is judged
+	maxDebt   = 30 * time.Second // of the envelope's mean power: more is no jitter
+)
+
+// envelope compares what a sensor around the parts shows with their sum, and
+// books what is left as the part "other": fans, disks, network, losses.
+//
+// It is settled only in ticks in which it and every live part advanced, so that
+// both sides cover the same time; until then both sides are summed up. A part that
+// has been silent for 30 s is no longer waited for. A negative remainder is debt
+// that later remainders pay first; so the host's total never falls, and is the
+// envelope's as soon as the debt is paid.
+type envelope struct {
+	part *part
+
+	begun     bool
+	drawn     unit.Microjoules // by the envelope since it was settled …
+	parts     unit.Microjoules // … by all live parts …
+	late      unit.Microjoules // … thereof by parts that missed the last settlement
+	settled   uint64
+	settledAt time.Time
+
+	total  unit.Microjoules // drawn since, in settled ticks
+	since  time.Time
+	passed int // settled ticks of probation
+
+	trusted, demoted bool
+	debt             unit.Microjoules
+	excused          unit.Microjoules // of debt: from parts that came late, no sign of a wrong envelope
+}
+
+// settle compares every envelope with its parts, of which the live ones got sum
+// in this tick.
+func (l *Ledger) settle(sum unit.Microjoules) {
+	if l.config.Psys == TrustNever {
+		return
+	}
+	for _, e := range l.envelopes {
+		if e.trusted || l.other == nil { // the first that is trusted remains the only one
+			l.follow(e, sum)
+		}
+	}
+}
+
+func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
+	p := e.part
+	if e.demoted {
+		return
+	}
+	if p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) {
+		e.open(l.tick) // nobody knows what it drew until now
+		if l.config.Psys == TrustAlways && !e.trusted {
+			l.trust(e)
+		}
+		return
+	}
+	if !e.begun {
+		return
+	}
+	e.parts = plus(e.parts, sum)
+	for _, q := range l.read {
+		if q.booked > 0 && q.before < e.settled {
+			e.late = plus(e.late, q.booked)
+		}
+	}
+	if p.advanced != l.tick {
+		return
+	}
+	e.drawn = plus(e.drawn, p.delta.Energy)
+	if l.awaits(p.at) && p.at.Sub(e.settledAt) <= patience || !e.trusted && e.drawn < steps*p.Step {
+		return
+	}
+	if e.trusted {
+		l.bookRemainder(e)
+	} else if e.passes(l.oneSocket()) {
+		l.trust(e)
+	}
+	e.close(l.tick)
+}
+
+// awaits reports whether a live part has not advanced in this tick and is not
+// silent for so long that nobody waits for it.
+func (l *Ledger) awaits(now time.Time) bool {
+	for _, p := range l.order {
+		if p != l.other && p.advanced != l.tick && p.live() && now.Sub(p.at) <= patience {
+			return true
+		}
+	}
+	return false
+}
+
+// oneSocket reports whether all measured CPU parts sit in one socket, and there
+// is one.
+func (l *Ledger) oneSocket() bool {
+	var first *part
+	for _, p := range l.order {
+		if p.Type != "cpu" || p.Role != sensor.Primary || p.Method == sensor.Modelled || p.start.IsZero() {
+			continue
+		}
+		if first == nil {
+			first = p
+		}
+		if p.Socket != first.Socket {
+			return false
+		}
+	}
+	return first != nil
+}
+
+func (e *envelope) open(tick uint64) {
+	e.begun = true
+	e.close(tick)
+	e.passed, e.total, e.since = 0, 0, e.part.at
+}
+
+func (e *envelope) close(tick uint64) {
+	e.drawn, e.parts, e.late = 0, 0, 0
+	e.settled, e.settledAt = tick, e.part.at
+}
+
+// passes judges one settled tick of probation and reports whether it was the
+// last.
+func (e *envelope) passes(oneSocket bool) bool {
+	if !oneSocket || e.drawn < e.parts {
+		e.passed, e.total, e.since = 0, 0, e.part.at
+		return false
+	}
+	e.total = plus(e.total, e.drawn)
+	if e.drawn > 0 {
+		e.passed++
+	}
+	return e.passed >= probation
+}
+
+func (l *Ledger) trust(e *envelope) {
+	e.trusted = true
+	at := e.part.at
+	l.other = &part{
+		Part: &sensor.Part{
+			ID: otherID, Name: "remainder", Type: "other", Sensor: e.part.Sensor, Method: e.part.Method,
+			Role: sensor.Primary, Socket: -1, Die: -1,
+		},
+		account: account{start: at, at: at},
+	}
+	l.insert(l.other)
+}
+
+func (l *Ledger) bookRemainder(e *envelope) {
+	if l.config.Psys == TrustAuto && !l.oneSocket() {
+		l.demote(e)
+		return
+	}
+	e.total = plus(e.total, e.drawn)
+	if owed := plus(e.parts, e.debt); e.drawn >= owed {
+		e.debt = 0
+		l.add(l.other, e.drawn-owed)
+	} else {
+		e.debt = owed - e.drawn
+	}
+	l.other.at = e.part.at
+	l.host.reach(l.other.account)
+
+	e.excused = min(plus(e.excused, e.late), e.debt)
+	if d := e.part.at.Sub(e.since); d >= maxDebt && e.debt-e.excused > e.total.Power(d).Over(maxDebt) {
+		l.demote(e)
+	}
+}
+
+// demote ends the trust for good; what was booked stays booked.
+func (l *Ledger) demote(e *envelope) {
+	e.demoted = true
+	l.other.closed = true
+}

@@ -1,0 +1,230 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// scripted is a counter that grows by what is said for each tick; no step is a
+// failed read, its energy comes with the next.
+type scripted struct {
+	part *sensor.Part
+	raw  unit.Microjoules
+}
+
+const missing = -1
+
+func (c *scripted) read(tick, step int) []sensor.Reading {
+	if step == missing {
+		return nil
+	}
+	c.raw += unit.Microjoules(step) * j
+	return []sensor.Reading{{Part: c.part, At: epoch.Add(time.Duration(tick) * s), Energy: c.raw, Max: intelMax}}
+}
+
+// trusted returns books in which psys has been trusted in tick 5: the package
+// draws 50 W, psys shows 80 W, nothing is left over so far.
+func trusted(t *testing.T) (*books, *scripted, *scripted) {
+	t.Helper()
+	b := open(t, ledger.Config{})
+	p, h := &scripted{part: pkg(0)}, &scripted{part: psys()}
+	for tick := range 6 {
+		b.book(append(p.read(tick, 50), h.read(tick, 80)...)...)
+	}
+	assert.Zero(t, b.account("other").Energy)
+	assert.Equal(t, epoch.Add(5*s), b.account("other").Start)
+	return b, p, h
+}
+
+func TestRemainder(t *testing.T) {
+	type tick struct {
+		pkg, psys int
+		other     unit.Microjoules // total in J after it
+	}
+	for _, c := range []struct {
+		name  string
+		ticks []tick // from tick 6 on
+	}{
+		{"what psys shows beyond its parts", []tick{{50, 80, 30}, {60, 80, 50}, {50, 50, 50}}},
+		// −5 is debt; the next 30 pay it.
+		{"a negative remainder is debt that the next one pays", []tick{{50, 45, 0}, {50, 80, 25}, {50, 80, 55}}},
+		{"debt adds up", []tick{{50, 40, 0}, {50, 45, 0}, {50, 55, 0}, {50, 80, 20}}},
+		// 160 − 100 over both ticks, though the package comes with 100 J in the second.
+		{"C20 the package fails: settled when it is back", []tick{{missing, 80, 0}, {100, 80, 60}, {50, 80, 90}}},
+		{"C20 psys fails: settled when it is back", []tick{{50, missing, 0}, {50, missing, 0}, {50, 240, 90}}},
+		{"C20 both fail in turn", []tick{{50, missing, 0}, {missing, 160, 0}, {100, 80, 90}}},
+		{"C12 nothing moves", []tick{{0, 0, 0}, {0, 0, 0}, {50, 80, 30}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, p, h := trusted(t)
+			packages := 5 * 50 * j
+			for i, k := range c.ticks {
+				b.book(append(p.read(6+i, k.pkg), h.read(6+i, k.psys)...)...)
+				if k.pkg != missing {
+					packages += unit.Microjoules(k.pkg) * j
+				}
+				assert.Equal(t, k.other*j, b.account("other").Energy, "other in tick %d", 6+i)
+				assert.Equal(t, packages+k.other*j, b.account("host").Energy, "host in tick %d", 6+i)
+			}
+		})
+	}
+}
+
+func TestRemainderIsDescribedByItsEnvelope(t *testing.T) {
+	b, _, _ := trusted(t)
+	a := b.account("other")
+	assert.Equal(t, ledger.PartAccount, a.Kind)
+	assert.Equal(t, &sensor.Part{
+		ID: "other", Name: "remainder", Type: "other", Sensor: "rapl", Method: sensor.Measured, Socket: -1, Die: -1,
+	}, a.Part)
+	assert.True(t, a.Live)
+}
+
+func TestProbationStartsAgainWhenPsysFallsBelow(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, h := &scripted{part: pkg(0)}, &scripted{part: psys()}
+	for tick := range 10 {
+		show := 80
+		if tick == 4 { // only three ticks contained before
+			show = 49
+		}
+		b.book(append(p.read(tick, 50), h.read(tick, show)...)...)
+		assert.Equal(t, tick == 9, b.has("other"), "tick %d", tick) // 5 … 9
+	}
+}
+
+// Ticks in which nothing moves prove nothing.
+func TestProbationWantsEnergy(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, h := &scripted{part: pkg(0)}, &scripted{part: psys()}
+	for tick := range 50 {
+		b.book(append(p.read(tick, 0), h.read(tick, 0)...)...)
+	}
+	assert.False(t, b.has("other"))
+}
+
+// After the trust the package rises to 200 W and psys shows 80 W as before: it
+// does not contain the package. Since tick 0 psys has a mean of 80 W, so the
+// limit is 2400 J, and 120 J of debt are made each tick: from tick 6 on 20 make
+// 2400, the 21st in tick 26 exceeds it; but nothing is judged before 30 s.
+func TestC30EnvelopeThatDoesNotContainItsPartsIsDemoted(t *testing.T) {
+	b, p, h := trusted(t)
+	b.book(append(p.read(6, 50), h.read(6, 80)...)...)
+	for tick := 7; tick <= 60; tick++ {
+		b.book(append(p.read(tick, 200), h.read(tick, 80)...)...)
+		assert.Equal(t, tick < 30, b.account("other").Live, "tick %d", tick)
+	}
+	for tick := 61; tick <= 100; tick++ { // never again
+		b.book(append(p.read(tick, 50), h.read(tick, 80)...)...)
+	}
+	assert.Equal(t, 30*j, b.account("other").Energy, "stays where it was")
+	for _, id := range []string{"other", "rapl:psys", "host"} {
+		assert.True(t, b.account(id).Stats.Demoted, id)
+	}
+	assert.False(t, b.account("rapl:package-0").Stats.Demoted)
+	assert.Equal(t, ledger.DetailAccount, b.account("rapl:psys").Kind)
+	assert.Equal(t, 100*80*j, b.account("rapl:psys").Energy)
+	// 300 + 54·200 + 40·50 J of the package and 30 J.
+	assert.Equal(t, (300+10_800+2000+30)*j, b.account("host").Energy)
+}
+
+// In the host's total debt is only a delay: as soon as it is paid, the host is
+// what psys showed since it was trusted and the parts before.
+func TestRemainderFollowsTheEnvelope(t *testing.T) {
+	b, p, h := trusted(t)
+	shown := 5 * 50 * j
+	for tick := 6; tick < 500; tick++ {
+		jitter := []int{-40, 35, 0, 5, -3, 3}[tick%6] // of psys; adds up to 0
+		b.book(append(p.read(tick, 50+tick%7), h.read(tick, 80+jitter)...)...)
+		shown += unit.Microjoules(80+jitter) * j
+		assert.GreaterOrEqual(t, b.account("host").Energy, shown, "tick %d", tick)
+		assert.LessOrEqual(t, b.account("host").Energy, shown+40*j, "tick %d", tick)
+	}
+	assert.Equal(t, shown, b.account("host").Energy)
+}
+
+// A part that is gone holds the remainder up for 30 s, then its energy is in
+// the remainder. When it comes back with the energy of all that time, that is
+// debt, however large, and no reason to demote.
+func TestC19PartThatVanishesAndReturns(t *testing.T) {
+	b := open(t, ledger.Config{})
+	sources := []source{
+		{part: pkg(0), watts: 50},
+		{part: psys(), watts: 150},
+		{part: dram(0), watts: 60, missing: ticks(11, 109)},
+	}
+	b.run(0, 10, sources...)
+	assert.Equal(t, 200*j, b.account("other").Energy) // 5 ticks of 150 − 110
+	b.run(11, 40, sources...)
+	assert.Equal(t, 200*j, b.account("other").Energy, "waits")
+	b.run(41, 41, sources...)
+	assert.Equal(t, (200+31*100)*j, b.account("other").Energy, "31 ticks of 150 − 50")
+	b.run(42, 109, sources...)
+	assert.Equal(t, (200+99*100)*j, b.account("other").Energy)
+
+	// 100 s of 60 W come in tick 110: 150 − 50 − 6000 = −5900 J. The limit would be
+	// 4500 J. 40 J a tick pay it in 148 ticks: 5920 − 5900.
+	b.run(110, 257, sources...)
+	assert.Equal(t, (200+99*100)*j, b.account("other").Energy)
+	assert.True(t, b.account("other").Live)
+	b.run(258, 258, sources...)
+	assert.Equal(t, (200+99*100+20)*j, b.account("other").Energy)
+	assert.Equal(t, (258*150-5*40)*j, b.account("host").Energy, "psys, less what was left over before it was trusted")
+}
+
+// Nobody knows what psys drew around its reset: no remainder is made up for
+// that time.
+func TestC8ResetOfTheEnvelope(t *testing.T) {
+	b, p, h := trusted(t)
+	b.book(append(p.read(6, 50), h.read(6, 80)...)...) // 30
+	h.raw = 0
+	b.book(append(p.read(7, 50), h.read(7, 40)...)...) // held
+	b.book(append(p.read(8, 50), h.read(8, 80)...)...) // reset
+	assert.Equal(t, 30*j, b.account("other").Energy)
+	b.book(append(p.read(9, 50), h.read(9, 80)...)...)
+	assert.Equal(t, 60*j, b.account("other").Energy)
+	assert.Equal(t, uint64(1), b.account("rapl:psys").Stats.Resets)
+}
+
+func TestC27SecondSocketEndsTheTrust(t *testing.T) {
+	b := open(t, ledger.Config{})
+	sources := []source{{part: pkg(0), watts: 50}, {part: psys(), watts: 80}, {part: pkg(1), watts: 50, first: 20}}
+	b.run(0, 30, sources...)
+	assert.False(t, b.account("other").Live)
+	assert.True(t, b.account("rapl:psys").Stats.Demoted)
+	assert.Equal(t, 14*30*j, b.account("other").Energy) // ticks 6 … 19
+	assert.Equal(t, (30*50+10*50+14*30)*j, b.account("host").Energy)
+}
+
+// 5.5 W show as 5, 6, 5, … J of a psys that counts in J, the package draws 5.2 W:
+// single ticks are below it, ten steps together are not.
+func TestC11PsysInStepsOf1J(t *testing.T) {
+	b := open(t, ledger.Config{})
+	coarse := psys()
+	coarse.Step = j
+	sources := []source{
+		{part: pkg(0), energy: func(d time.Duration) unit.Microjoules { return unit.Microjoules(5_200_000 * (d / s)) }},
+		{part: coarse, energy: func(d time.Duration) unit.Microjoules { return unit.Microjoules(5_500_000*(d/s)) / j * j }},
+	}
+	b.run(0, 200, sources...)
+	// Judged when 10 J or more are there, each second tick: 11 J against 10.4 J.
+	// Trusted in tick 10 at 55 J; then psys is followed, 1100 J in tick 200.
+	assert.Equal(t, epoch.Add(10*s), b.account("other").Start)
+	assert.Equal(t, (52+1100-55)*j, b.account("host").Energy)
+}
+
+func TestOnlyOneEnvelopeIsTrusted(t *testing.T) {
+	b := open(t, ledger.Config{})
+	bmc := psys()
+	bmc.ID, bmc.Sensor = "bmc:input", "bmc"
+	b.run(0, 10, source{part: pkg(0), watts: 50}, source{part: psys(), watts: 80}, source{part: bmc, watts: 100})
+	assert.Equal(t, "rapl", b.account("other").Part.Sensor)
+	assert.Equal(t, (500+5*30)*j, b.account("host").Energy)
+	assert.Equal(t, 1000*j, b.account("bmc:input").Energy)
+}
