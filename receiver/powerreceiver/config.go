@@ -1,0 +1,222 @@
+package powerreceiver
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/scraper/scraperhelper"
+
+	"github.com/otelcarbon/otelcarbon/internal/sensor/all"
+	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
+)
+
+// minSampling is the shortest sampling interval: RAPL counters are refreshed
+// about every millisecond, so that shorter intervals mostly read repeated values.
+const minSampling = 10 * time.Millisecond
+
+// Config is the configuration of the receiver.
+type Config struct {
+	scraperhelper.ControllerConfig `mapstructure:",squash"`
+	metadata.MetricsBuilderConfig  `mapstructure:",squash"`
+
+	// SamplingInterval is the time between two reads of the sensors. It is
+	// independent of collection_interval, because hardware counters wrap: Start
+	// refuses it when it is longer than half the shortest wrap of a sensor.
+	SamplingInterval time.Duration `mapstructure:"sampling_interval"`
+
+	// RootPath is the folder under which the host's sys, proc and etc lie: "/", or
+	// where the host's root is mounted in a container.
+	RootPath string `mapstructure:"root_path"`
+
+	// Sensors selects what is read. Left out, every sensor that works is used.
+	Sensors SensorsConfig `mapstructure:"sensors"`
+
+	// Calibration corrects for what a wall meter sees and the sensors do not.
+	Calibration CalibrationConfig `mapstructure:"calibration"`
+
+	// Workloads selects how energy is divided among containers and processes.
+	Workloads WorkloadsConfig `mapstructure:"workloads"`
+
+	// prevent unkeyed literals
+	_ struct{}
+}
+
+// SensorsConfig holds one section for each sensor. Only the sensors that are
+// named are used; if none is, all are.
+type SensorsConfig struct {
+	RAPL      RAPLConfig   `mapstructure:"rapl"`
+	Perf      SensorConfig `mapstructure:"perf"`
+	Hwmon     SensorConfig `mapstructure:"hwmon"`
+	NVML      SensorConfig `mapstructure:"nvml"`
+	NvidiaSMI SensorConfig `mapstructure:"nvidia_smi"`
+	Battery   SensorConfig `mapstructure:"battery"`
+	BMC       SensorConfig `mapstructure:"bmc"`
+	Model     ModelConfig  `mapstructure:"model"`
+
+	named []string // the keys that the user gave
+}
+
+// SensorConfig is what every sensor has.
+type SensorConfig struct {
+	// Required makes it an error of Start when the sensor cannot be read.
+	Required bool `mapstructure:"required"`
+}
+
+// RAPLConfig configures the powercap reader.
+type RAPLConfig struct {
+	SensorConfig `mapstructure:",squash"`
+	// Psys says what the platform counter of Intel clients is used for: "auto"
+	// trusts it as the envelope of a single-socket machine once it has proven to
+	// contain its parts, "envelope" always, "ignore" never.
+	Psys string `mapstructure:"psys"`
+}
+
+// ModelConfig configures the model that stands in for parts without a sensor.
+// Zeros are taken from the tables.
+type ModelConfig struct {
+	SensorConfig      `mapstructure:",squash"`
+	IdleWatts         float64 `mapstructure:"idle_watts"`
+	MaxWatts          float64 `mapstructure:"max_watts"`
+	MemoryWattsPerGiB float64 `mapstructure:"memory_watts_per_gib"`
+	// InstanceType and CloudProvider name the machine where it cannot be found
+	// out from the firmware: "m5.large", "aws".
+	InstanceType  string `mapstructure:"instance_type"`
+	CloudProvider string `mapstructure:"cloud_provider"`
+}
+
+// CalibrationConfig corrects the sum of the parts to a wall meter.
+type CalibrationConfig struct {
+	OffsetWatts float64 `mapstructure:"offset_watts"`
+	Gain        float64 `mapstructure:"gain"`
+}
+
+// WorkloadsConfig says among whom energy is divided.
+type WorkloadsConfig struct {
+	Containers ContainersConfig `mapstructure:"containers"`
+	Processes  ProcessesConfig  `mapstructure:"processes"`
+	IdlePolicy string           `mapstructure:"idle_policy"`
+	Retention  time.Duration    `mapstructure:"retention"`
+}
+
+// ContainersConfig switches the energy of containers.
+type ContainersConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+}
+
+// ProcessesConfig switches the energy of processes.
+type ProcessesConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+	Top     int  `mapstructure:"top"`
+}
+
+func createDefaultConfig() component.Config {
+	c := scraperhelper.NewDefaultControllerConfig()
+	c.CollectionInterval = 10 * time.Second
+	return &Config{
+		ControllerConfig:     c,
+		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
+		SamplingInterval:     time.Second,
+		RootPath:             "/",
+		Sensors:              SensorsConfig{RAPL: RAPLConfig{Psys: "auto"}},
+		Calibration:          CalibrationConfig{Gain: 1},
+		Workloads: WorkloadsConfig{
+			Containers: ContainersConfig{Enabled: true},
+			Processes:  ProcessesConfig{Top: 100},
+			IdlePolicy: "separate",
+			Retention:  30 * time.Second,
+		},
+	}
+}
+
+// Unmarshal remembers which sensors were named, because `rapl: {}` selects rapl
+// although it changes none of its values.
+func (s *SensorsConfig) Unmarshal(conf *confmap.Conf) error {
+	if err := conf.Unmarshal(s); err != nil {
+		return err
+	}
+	s.named = s.named[:0]
+	for name := range conf.ToStringMap() {
+		s.named = append(s.named, name)
+	}
+	slices.Sort(s.named)
+	return nil
+}
+
+// selected tells whether the sensor is to be tried, and whether the user named it.
+func (s *SensorsConfig) selected(name string) (use, named bool) {
+	named = slices.Contains(s.named, name)
+	return named || len(s.named) == 0, named
+}
+
+func (s *SensorsConfig) required(name string) bool {
+	for _, c := range []struct {
+		name string
+		SensorConfig
+	}{
+		{"rapl", s.RAPL.SensorConfig}, {"perf", s.Perf}, {"hwmon", s.Hwmon}, {"nvml", s.NVML},
+		{"nvidia_smi", s.NvidiaSMI}, {"battery", s.Battery}, {"bmc", s.BMC}, {"model", s.Model.SensorConfig},
+	} {
+		if c.name == name {
+			return c.Required
+		}
+	}
+	return false
+}
+
+// Validate reports every value that cannot be right, by its key.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if c.SamplingInterval < minSampling {
+		bad("sampling_interval: %v is too short; the counters are refreshed about every millisecond: use at least %v", c.SamplingInterval, minSampling)
+	}
+	if !filepath.IsAbs(c.RootPath) && !strings.HasPrefix(c.RootPath, "/") {
+		bad(`root_path: %q is not absolute; use "/" or the folder where the host's root is mounted, such as "/hostfs"`, c.RootPath)
+	}
+	switch c.Sensors.RAPL.Psys {
+	case "auto", "envelope", "ignore":
+	default:
+		bad("sensors::rapl::psys: %q is none of auto, envelope, ignore", c.Sensors.RAPL.Psys)
+	}
+	m := c.Sensors.Model
+	for _, w := range []struct {
+		key   string
+		value float64
+		most  float64
+	}{
+		{"idle_watts", m.IdleWatts, 100_000}, {"max_watts", m.MaxWatts, 100_000}, {"memory_watts_per_gib", m.MemoryWattsPerGiB, 100},
+	} {
+		if math.IsNaN(w.value) || w.value < 0 || w.value > w.most {
+			bad("sensors::model::%s: %v is not between 0 and %g W (0 takes the value from the tables)", w.key, w.value, w.most)
+		}
+	}
+	if m.MaxWatts > 0 && m.IdleWatts > m.MaxWatts {
+		bad("sensors::model::idle_watts: %g W is more than max_watts, %g W", m.IdleWatts, m.MaxWatts)
+	}
+	if m.IdleWatts > 0 && m.MaxWatts == 0 {
+		bad("sensors::model::max_watts: missing; idle_watts is %g W, and a straight line needs both", m.IdleWatts)
+	}
+	if c.Calibration != (CalibrationConfig{Gain: 1}) {
+		bad("calibration: not computed by this version; remove the section, or leave offset_watts at 0 and gain at 1")
+	}
+	if c.Workloads.Processes.Enabled {
+		bad("workloads::processes::enabled: energy is not divided among processes by this version; leave it false")
+	}
+	if c.Workloads.IdlePolicy != "separate" {
+		bad("workloads::idle_policy: %q is not available in this version; leave it separate", c.Workloads.IdlePolicy)
+	}
+	for _, name := range all.NotBuilt {
+		if c.Sensors.required(name) {
+			bad("sensors::%s::required: this version has no reader for %s; remove the key", name, name)
+		}
+	}
+	return errors.Join(errs...)
+}

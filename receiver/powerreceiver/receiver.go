@@ -1,0 +1,129 @@
+package powerreceiver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+	scrapers "go.opentelemetry.io/collector/scraper"
+	"go.opentelemetry.io/collector/scraper/scraperhelper"
+
+	"github.com/otelcarbon/otelcarbon/internal/host"
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
+)
+
+// powerReceiver is a scraperhelper controller with two additions: it can be shut
+// down twice, and it reports the interval that was under way when it is.
+type powerReceiver struct {
+	receiver.Metrics // the controller
+
+	cfg     *Config
+	set     receiver.Settings
+	next    consumer.Metrics
+	obs     *receiverhelper.ObsReport
+	scraper *scraper // set by Start
+	tel     *selfTelemetry
+
+	started  bool
+	shutdown sync.Once
+	err      error // of shutdown
+}
+
+func newReceiver(set receiver.Settings, cfg *Config, next consumer.Metrics) (*powerReceiver, error) {
+	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{ReceiverID: set.ID, ReceiverCreateSettings: set})
+	if err != nil {
+		return nil, err
+	}
+	r := &powerReceiver{cfg: cfg, set: set, next: next, obs: obs}
+	sc, err := scrapers.NewMetrics(func(ctx context.Context) (pmetric.Metrics, error) { return r.scraper.scrape(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	r.Metrics, err = scraperhelper.NewMetricsController(&cfg.ControllerConfig, set, next, scraperhelper.AddMetricsScraper(metadata.Type, sc))
+	return r, err
+}
+
+// Start opens the sensors, takes the baseline of every counter and begins to
+// sample and to collect.
+func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
+	facts, err := host.Read(ctx, r.cfg.RootPath)
+	if err != nil {
+		r.set.Logger.Warn("facts about the host are incomplete: " + err.Error())
+	}
+	tel, err := newSelfTelemetry(r.set.TelemetrySettings)
+	if err != nil {
+		return err
+	}
+	r.tel = tel
+	rb := metadata.NewResourceBuilder(r.cfg.ResourceAttributes)
+	if facts.HostID != "" {
+		rb.SetHostID(facts.HostID)
+	}
+	if facts.HostName != "" {
+		rb.SetHostName(facts.HostName)
+	}
+	books := ledger.New(ledger.Config{MaxGap: 3 * r.cfg.SamplingInterval, Psys: psysTrust(r.cfg.Sensors.RAPL.Psys)})
+	smp := newSampler(r.cfg.SamplingInterval, books, r.set.Logger, tel)
+	smp.sources = r.cfg.sources(facts, smp.isMeasured)
+	if err = smp.start(ctx); err != nil {
+		return errors.Join(err, tel.shutdown())
+	}
+	if err = tel.observe(smp); err != nil {
+		return errors.Join(err, smp.stop(), tel.shutdown())
+	}
+	r.scraper = &scraper{
+		sampler:  smp,
+		mb:       metadata.NewMetricsBuilder(r.cfg.MetricsBuilderConfig, r.set, metadata.WithStartTime(pcommon.NewTimestampFromTime(time.Now()))),
+		resource: rb.Emit(),
+		streams:  make(map[string]*stream),
+	}
+	if err = r.Metrics.Start(ctx, h); err != nil {
+		return errors.Join(err, smp.stop(), tel.shutdown())
+	}
+	r.started = true
+	return nil
+}
+
+// Shutdown stops collecting, reports what was drawn since the last collection,
+// and closes the sensors. It may be called twice, and without Start.
+func (r *powerReceiver) Shutdown(ctx context.Context) error {
+	r.shutdown.Do(func() {
+		if !r.started {
+			return
+		}
+		r.err = errors.Join(r.Metrics.Shutdown(ctx), r.flush(ctx), r.scraper.sampler.stop(), r.tel.shutdown())
+	})
+	return r.err
+}
+
+// flush reports the last, partial interval, so that a stop loses no energy.
+func (r *powerReceiver) flush(ctx context.Context) error {
+	metrics, _ := r.scraper.scrape(ctx) // a failed sensor is no reason to keep the others' energy back
+	points := metrics.DataPointCount()
+	if points == 0 {
+		return nil
+	}
+	ctx = r.obs.StartMetricsOp(ctx)
+	err := r.next.ConsumeMetrics(ctx, metrics)
+	r.obs.EndMetricsOp(ctx, metadata.Type.String(), points, err)
+	return err
+}
+
+func psysTrust(word string) ledger.Trust {
+	switch word {
+	case "envelope":
+		return ledger.TrustAlways
+	case "ignore":
+		return ledger.TrustNever
+	default:
+		return ledger.TrustAuto
+	}
+}

@@ -1,0 +1,317 @@
+package powerreceiver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/golden"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/pdatatest/pmetrictest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/collector/scraper/scrapererror"
+	"go.opentelemetry.io/otel/attribute"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
+)
+
+var update = false // set to true to rewrite the golden files
+
+const joule unit.Microjoules = 1_000_000
+
+// noon is when all scripted readings begin.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func at(d time.Duration) time.Time { return noon.Add(d) }
+
+type noTelemetry struct{}
+
+func (noTelemetry) sampled(context.Context, time.Duration)           {}
+func (noTelemetry) readFailed(context.Context, string, sensor.Class) {}
+
+// scripted returns a scraper over fake sensors; each scrape takes one sample.
+func scripted(t testing.TB, fakes ...sensor.Sensor) (*scraper, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zap.InfoLevel)
+	smp := newSampler(time.Second, ledger.New(ledger.Config{MaxGap: time.Minute}), zap.New(core), noTelemetry{})
+	for _, f := range fakes {
+		smp.sources = append(smp.sources, &source{name: "fake", sensor: f})
+	}
+	cfg := createDefaultConfig().(*Config)
+	cfg.Metrics.CarbonSensorEnergy.Enabled = true
+	rb := metadata.NewResourceBuilder(cfg.ResourceAttributes)
+	rb.SetHostID("0123456789abcdef0123456789abcdef")
+	rb.SetHostName("fake")
+	return &scraper{
+		sampler: smp, resource: rb.Emit(), streams: make(map[string]*stream),
+		mb: metadata.NewMetricsBuilder(cfg.MetricsBuilderConfig, receivertest.NewNopSettings(metadata.Type)),
+	}, logs
+}
+
+func counting(p *sensor.Part, when time.Time, e unit.Microjoules) sensor.Reading {
+	return sensor.Reading{Part: p, At: when, Kind: sensor.Counter, Energy: e, Max: 262_143_328_850}
+}
+
+func rapl(name, hwType string, role sensor.Role, socket int) *sensor.Part {
+	return &sensor.Part{ID: "rapl:" + name, Name: name, Type: hwType, Sensor: "rapl", Method: sensor.Measured, Role: role, Socket: socket, Die: -1}
+}
+
+// twoSockets is a script: package-0 draws 100 W, its core (a breakdown) 60 W,
+// package-1 50 W, both DRAMs 10 W, all from arbitrary origins.
+func twoSockets() []sensortest.Step {
+	pkg0, pkg1 := rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-1", "cpu", sensor.Primary, 1)
+	dram0, dram1 := rapl("package-0/dram", "memory", sensor.Primary, 0), rapl("package-1/dram", "memory", sensor.Primary, 1)
+	core := rapl("package-0/core", "cpu", sensor.Breakdown, 0)
+	core.Parent = pkg0.ID
+	var steps []sensortest.Step
+	for i := range 4 {
+		when, s := at(time.Duration(10*i)*time.Second), unit.Microjoules(10*i)
+		steps = append(steps, sensortest.Step{Readings: []sensor.Reading{
+			counting(pkg0, when, 7*joule+s*100*joule), counting(core, when, 99*joule+s*60*joule), counting(dram0, when, s*10*joule),
+			counting(pkg1, when, 123_456+s*50*joule), counting(dram1, when, 5*joule+s*10*joule),
+		}})
+	}
+	return steps
+}
+
+func scrape(t testing.TB, s *scraper) pmetric.Metrics {
+	t.Helper()
+	md, err := s.scrape(t.Context())
+	require.NoError(t, err)
+	if md.DataPointCount() > 0 {
+		require.NoError(t, pmetrictest.ValidateMetrics(md), "C82")
+	}
+	return md
+}
+
+// value returns the point of the metric with this hw.id.
+func value(md pmetric.Metrics, metric, id string) (v float64, dp pmetric.NumberDataPoint, ok bool) {
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				if m.Name() != metric {
+					continue
+				}
+				points := pmetric.NewNumberDataPointSlice()
+				if m.Type() == pmetric.MetricTypeSum {
+					points = m.Sum().DataPoints()
+				} else if m.Type() == pmetric.MetricTypeGauge {
+					points = m.Gauge().DataPoints()
+				}
+				for _, p := range points.All() {
+					if got, _ := p.Attributes().Get("hw.id"); got.Str() == id {
+						return p.DoubleValue(), p, true
+					}
+				}
+			}
+		}
+	}
+	return 0, dp, false
+}
+
+func requireValue(t testing.TB, md pmetric.Metrics, metric, id string, want float64) {
+	t.Helper()
+	got, _, ok := value(md, metric, id)
+	require.True(t, ok, "%s of %s is missing", metric, id)
+	require.InDelta(t, want, got, 1e-9, "%s of %s", metric, id)
+}
+
+func requireNone(t testing.TB, md pmetric.Metrics, metric, id string) {
+	t.Helper()
+	_, _, ok := value(md, metric, id)
+	require.False(t, ok, "there is a point of %s for %s", metric, id)
+}
+
+func TestC9_the_first_reading_is_a_baseline_and_energy_begins_at_zero(t *testing.T) {
+	s, _ := scripted(t, sensortest.NewFake(twoSockets()...))
+	require.Zero(t, scrape(t, s).DataPointCount(), "a baseline is no energy")
+
+	// After 10 s: 100 W × 10 s; the host is 1000 + 500 + 100 + 100 J.
+	md := scrape(t, s)
+	requireValue(t, md, "hw.energy", "rapl:package-0", 1000)
+	requireValue(t, md, "hw.energy", "rapl:package-1", 500)
+	requireValue(t, md, "hw.energy", "rapl:package-0/dram", 100)
+	requireValue(t, md, "hw.host.energy", "host", 1700)
+	requireValue(t, md, "hw.power", "rapl:package-0", 100)
+	requireValue(t, md, "hw.host.power", "host", 170)
+	requireNone(t, md, "hw.energy", "rapl:package-0/core")
+	requireValue(t, md, "carbon.sensor.energy", "rapl:package-0/core", 600)
+
+	_, dp, _ := value(md, "hw.energy", "rapl:package-0")
+	assert.Equal(t, pcommon.NewTimestampFromTime(noon), dp.StartTimestamp(), "C82: the series starts at its baseline")
+	assert.Equal(t, pcommon.NewTimestampFromTime(at(10*time.Second)), dp.Timestamp())
+	_, nested := dp.Attributes().Get("hw.parent")
+	assert.False(t, nested)
+	_, dp, _ = value(md, "carbon.sensor.energy", "rapl:package-0/core")
+	parent, _ := dp.Attributes().Get("hw.parent")
+	assert.Equal(t, "rapl:package-0", parent.Str())
+}
+
+func TestC80_replay_of_a_recorded_trace_is_identical_to_the_byte(t *testing.T) {
+	replay := func() []byte {
+		s, _ := scripted(t, sensortest.NewFake(twoSockets()...))
+		var out []byte
+		var last pmetric.Metrics
+		for range 4 {
+			last = scrape(t, s)
+			b, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(last)
+			require.NoError(t, err)
+			out = append(out, b...)
+		}
+		file := filepath.Join("testdata", "two_sockets.yaml")
+		if update {
+			require.NoError(t, golden.WriteMetrics(t, file, last))
+		}
+		want, err := golden.ReadMetrics(file)
+		require.NoError(t, err)
+		require.NoError(t, pmetrictest.CompareMetrics(want, last, pmetrictest.IgnoreTimestamp(), pmetrictest.IgnoreStartTimestamp(), pmetrictest.IgnoreMetricsOrder(), pmetrictest.IgnoreMetricDataPointsOrder()))
+		return out
+	}
+	require.True(t, bytes.Equal(replay(), replay()))
+}
+
+func TestC20_a_failed_part_is_missing_and_its_energy_arrives_later(t *testing.T) {
+	steps := twoSockets()
+	failed := errors.Join(&sensor.Problem{Sensor: "rapl", Class: sensor.IO, Path: "/sys/x/energy_uj", Err: syscall.EIO})
+	steps[2].Readings = steps[2].Readings[1:] // all but package-0
+	steps[2].Err = failed
+	s, logs := scripted(t, sensortest.NewFake(steps...))
+	scrape(t, s)
+	scrape(t, s)
+
+	md, err := s.scrape(t.Context())
+	require.True(t, scrapererror.IsPartialScrapeError(err), "the others' points are kept: %v", err)
+	requireNone(t, md, "hw.energy", "rapl:package-0")
+	requireNone(t, md, "hw.power", "rapl:package-0")
+	requireValue(t, md, "hw.energy", "rapl:package-1", 1000)
+
+	md = scrape(t, s)
+	requireValue(t, md, "hw.energy", "rapl:package-0", 3000)
+	requireValue(t, md, "hw.power", "rapl:package-0", 100) // 2000 J in 20 s
+	requireValue(t, md, "hw.host.energy", "host", 5100)    // 3 × 1700 J
+	assert.Equal(t, 1, logs.FilterMessage("power sensor cannot be read").Len())
+	assert.Equal(t, 1, logs.FilterMessage("power sensor can be read again").Len())
+}
+
+func TestAFailureThatLastsIsReportedOnce(t *testing.T) {
+	failed := &sensor.Problem{Sensor: "rapl", Class: sensor.Permission, Path: "/sys/x/energy_uj", Err: syscall.EACCES, Remedy: "chmod it"}
+	steps := twoSockets()
+	for i := range steps {
+		steps[i].Readings, steps[i].Err = steps[i].Readings[1:], failed
+	}
+	s, logs := scripted(t, sensortest.NewFake(steps...))
+	_, err := s.scrape(t.Context())
+	require.True(t, scrapererror.IsPartialScrapeError(err), "%v", err)
+	for range 3 {
+		_, err = s.scrape(t.Context())
+		require.NoError(t, err)
+	}
+	entries := logs.FilterMessage("power sensor cannot be read").All()
+	require.Len(t, entries, 1)
+	assert.Contains(t, entries[0].ContextMap()["error"], "chmod it")
+}
+
+func TestAModelledPartKeepsItsTotalWhenASensorTakesOver(t *testing.T) {
+	modelled := &sensor.Part{ID: "model:cpu", Name: "cpu", Type: "cpu", Sensor: "model", Method: sensor.Modelled, Socket: -1, Die: -1}
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	m := func(i int) sensor.Reading {
+		return sensor.Reading{Part: modelled, At: at(time.Duration(10*i) * time.Second), Kind: sensor.Counter, Energy: unit.Microjoules(i) * 200 * joule}
+	}
+	r := func(i int) sensor.Reading {
+		return counting(pkg, at(time.Duration(10*i)*time.Second), unit.Microjoules(i)*1000*joule)
+	}
+	s, _ := scripted(t, sensortest.NewFake(
+		sensortest.Step{Readings: []sensor.Reading{m(0)}}, sensortest.Step{Readings: []sensor.Reading{m(1)}},
+		sensortest.Step{Readings: []sensor.Reading{r(2), m(2)}}, sensortest.Step{Readings: []sensor.Reading{r(3), m(3)}},
+		sensortest.Step{Readings: []sensor.Reading{r(4), m(4)}},
+	))
+	scrape(t, s)
+	requireValue(t, scrape(t, s), "hw.energy", "model:cpu", 200)
+	scrape(t, s)
+	scrape(t, s)
+	md := scrape(t, s)
+	requireValue(t, md, "hw.energy", "rapl:package-0", 2000)
+	requireNone(t, md, "hw.power", "model:cpu")
+	model, _, ok := value(md, "hw.energy", "model:cpu")
+	require.True(t, ok)
+	require.GreaterOrEqual(t, model, 200.0)
+	requireValue(t, md, "hw.host.energy", "host", 2000+model)
+}
+
+func TestC10_wall_clock_set_back_begins_a_new_series_and_loses_nothing(t *testing.T) {
+	st := &stream{start: noon, at: time.Now(), wall: at(time.Hour), total: 500 * joule}
+	// Ten seconds later by the monotonic clock, an hour earlier by the wall clock:
+	// this process's clock is far from the series' hour, so it stands for it.
+	st.wall = time.Now().Add(time.Hour)
+	later := st.at.Add(10 * time.Second)
+	st.stepBack(later)
+	require.Equal(t, 500*joule, st.base, "the new series begins where the old one ended")
+	require.True(t, st.start.Equal(st.at.Round(0)), "ten seconds before the reading")
+}
+
+func TestC74_scrapes_samples_and_telemetry_at_the_same_time(t *testing.T) {
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	fake := &sensortest.Fake{Next: func(n int, now time.Time) sensortest.Step {
+		return sensortest.Step{Readings: []sensor.Reading{counting(pkg, now, unit.Microjoules(n))}}
+	}}
+	s, _ := scripted(t, fake)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 200 {
+				s.sampler.sampleNow(t.Context(), freshWait)
+				s.sampler.eachPart(func(string, ledger.Stats) {})
+				for range s.sampler.unavailable {
+					t.Error("nothing is unavailable")
+				}
+			}
+		})
+	}
+	for range 200 {
+		scrape(t, s)
+	}
+	wg.Wait()
+}
+
+func BenchmarkSample(b *testing.B) {
+	s, _ := scripted(b, sensortest.NewFake(twoSockets()...))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.sampler.sample(b.Context())
+	}
+}
+
+func BenchmarkScrape(b *testing.B) {
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	s, _ := scripted(b, &sensortest.Fake{Next: func(n int, now time.Time) sensortest.Step {
+		return sensortest.Step{Readings: []sensor.Reading{counting(pkg, now, unit.Microjoules(n))}}
+	}})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.scrape(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func idSet(id string) attribute.Set { return attribute.NewSet(attribute.String("hw.id", id)) }
+
+// wraps is the number of wraps of all parts.
+func (s *sampler) wraps() (n uint64) {
+	s.eachPart(func(_ string, st ledger.Stats) { n += st.Wraps })
+	return n
+}

@@ -1,0 +1,98 @@
+package powerreceiver
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
+)
+
+// selfTelemetry is what the receiver says about its own work.
+type selfTelemetry struct{ builder *metadata.TelemetryBuilder }
+
+func newSelfTelemetry(set component.TelemetrySettings) (*selfTelemetry, error) {
+	b, err := metadata.NewTelemetryBuilder(set)
+	if err != nil {
+		return nil, err
+	}
+	return &selfTelemetry{builder: b}, nil
+}
+
+func (t *selfTelemetry) sampled(ctx context.Context, d time.Duration) {
+	t.builder.ReceiverPowerSampleDuration.Record(ctx, d.Seconds())
+}
+
+func (t *selfTelemetry) readFailed(ctx context.Context, sensorName string, class sensor.Class) {
+	t.builder.ReceiverPowerReadErrors.Add(ctx, 1, metric.WithAttributes(
+		attribute.String("carbon.sensor", sensorName), attribute.String("error.type", string(class))))
+}
+
+// observe publishes the counts of the ledger when the Collector's own telemetry
+// is read.
+func (t *selfTelemetry) observe(s *sampler) error {
+	counts := func(of func(ledger.Stats) uint64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			s.eachPart(func(id string, st ledger.Stats) {
+				o.Observe(int64(of(st)), metric.WithAttributes(attribute.String("hw.id", id))) //nolint:gosec // counts events
+			})
+			return nil
+		}
+	}
+	for _, register := range []func() error{
+		func() error {
+			return t.builder.RegisterReceiverPowerWrapsCallback(counts(func(st ledger.Stats) uint64 { return st.Wraps }))
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerResetsCallback(counts(func(st ledger.Stats) uint64 { return st.Resets }))
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerSuspectReadingsCallback(counts(func(st ledger.Stats) uint64 { return st.Suspects }))
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerGlitchesCorrectedCallback(counts(func(st ledger.Stats) uint64 { return st.Corrections }))
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerGapTimeCallback(func(_ context.Context, o metric.Float64Observer) error {
+				s.eachPart(func(id string, st ledger.Stats) {
+					o.Observe(st.GapTime.Seconds(), metric.WithAttributes(attribute.String("hw.id", id)))
+				})
+				return nil
+			})
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerSensorUnavailableCallback(func(_ context.Context, o metric.Int64Observer) error {
+				for name, class := range s.unavailable {
+					o.Observe(1, metric.WithAttributes(attribute.String("carbon.sensor", name), attribute.String("error.type", string(class))))
+				}
+				return nil
+			})
+		},
+	} {
+		if err := register(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *selfTelemetry) shutdown() error {
+	t.builder.Shutdown()
+	return nil
+}
+
+// eachPart calls f with the id and the counts of every part in the ledger.
+func (s *sampler) eachPart(f func(id string, st ledger.Stats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.ledger.Accounts {
+		if a.Kind != ledger.HostAccount {
+			f(a.Part.ID, a.Stats)
+		}
+	}
+}
