@@ -67,7 +67,7 @@ func (g *Gauge) Stats() Stats { return g.stats }
 
 // trapezoid returns sum/2 × d + carry in µJ and what is left of it.
 func trapezoid(sum unit.Microwatts, d time.Duration, carry uint64) (unit.Microjoules, uint64) {
-	hi, lo := bits.Mul64(uint64(sum), uint64(d))
+	hi, lo := bits.Mul64(uint64(sum), uint64(d)) //nolint:gosec // d is not negative
 	lo, over := bits.Add64(lo, carry, 0)
 	hi += over
 	if hi >= halfPerMicrojoule { // half a year at 1 MW

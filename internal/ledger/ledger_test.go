@@ -216,8 +216,11 @@ func TestBookAllocatesNothing(t *testing.T) {
 		{"four zones with a trusted envelope", fourZones},
 		{"mirrored dies, a model and a gauge", func(l *ledger.Ledger) func() {
 			sources := []source{
-				{part: die(0, 0, true), watts: 50}, {part: die(0, 1, true), watts: 50}, {part: model("cpu"), watts: 9},
-				{part: model("memory"), watts: 9}, {part: gpu(), watts: 30, gauge: true},
+				{part: die(0, 0, true), watts: 50},
+				{part: die(0, 1, true), watts: 50},
+				{part: model("cpu"), watts: 9},
+				{part: model("memory"), watts: 9},
+				{part: gpu(), watts: 30, gauge: true},
 			}
 			rs := make([]sensor.Reading, len(sources))
 			n := 0

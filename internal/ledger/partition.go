@@ -108,8 +108,8 @@ func before(d energy.Delta, t time.Time) (unit.Microjoules, time.Time) {
 	case !d.From.Before(t):
 		return 0, t
 	}
-	hi, lo := bits.Mul64(uint64(d.Energy), uint64(t.Sub(d.From)))
-	q, _ := bits.Div64(hi, lo, uint64(d.To.Sub(d.From))) // t − From < To − From, so it fits
+	hi, lo := bits.Mul64(uint64(d.Energy), uint64(t.Sub(d.From))) //nolint:gosec // From < t < To
+	q, _ := bits.Div64(hi, lo, uint64(d.To.Sub(d.From)))          //nolint:gosec // t − From < To − From, so it fits
 	return unit.Microjoules(q), t
 }
 

@@ -69,8 +69,10 @@ func TestPartition(t *testing.T) {
 			name:  "C29 AMD dies that show the same: the lowest counts, in each socket",
 			ticks: 2000,
 			sources: []source{
-				{part: die(0, 1, true), watts: 100}, {part: die(0, 0, true), watts: 100},
-				{part: die(1, 0, true), watts: 70}, {part: die(1, 1, true), watts: 70},
+				{part: die(0, 1, true), watts: 100},
+				{part: die(0, 0, true), watts: 100},
+				{part: die(1, 0, true), watts: 70},
+				{part: die(1, 1, true), watts: 70},
 			},
 			want: map[string]want{
 				"rapl:package-0-die-0": part(200_000), "rapl:package-0-die-1": uncounted,

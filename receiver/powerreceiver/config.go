@@ -160,8 +160,14 @@ func (s *SensorsConfig) required(name string) bool {
 		name string
 		SensorConfig
 	}{
-		{"rapl", s.RAPL.SensorConfig}, {"perf", s.Perf}, {"hwmon", s.Hwmon}, {"nvml", s.NVML},
-		{"nvidia_smi", s.NvidiaSMI}, {"battery", s.Battery}, {"bmc", s.BMC}, {"model", s.Model.SensorConfig},
+		{"rapl", s.RAPL.SensorConfig},
+		{"perf", s.Perf},
+		{"hwmon", s.Hwmon},
+		{"nvml", s.NVML},
+		{"nvidia_smi", s.NvidiaSMI},
+		{"battery", s.Battery},
+		{"bmc", s.BMC},
+		{"model", s.Model.SensorConfig},
 	} {
 		if c.name == name {
 			return c.Required

@@ -74,10 +74,12 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	smp := newSampler(r.cfg.SamplingInterval, books, r.set.Logger, tel)
 	smp.sources = r.cfg.sources(facts, smp.isMeasured)
 	if err = smp.start(ctx); err != nil {
-		return errors.Join(err, tel.shutdown())
+		tel.shutdown()
+		return err
 	}
 	if err = tel.observe(smp); err != nil {
-		return errors.Join(err, smp.stop(), tel.shutdown())
+		tel.shutdown()
+		return errors.Join(err, smp.stop())
 	}
 	r.scraper = &scraper{
 		sampler:  smp,
@@ -86,7 +88,8 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 		streams:  make(map[string]*stream),
 	}
 	if err = r.Metrics.Start(ctx, h); err != nil {
-		return errors.Join(err, smp.stop(), tel.shutdown())
+		tel.shutdown()
+		return errors.Join(err, smp.stop())
 	}
 	r.started = true
 	return nil
@@ -99,7 +102,8 @@ func (r *powerReceiver) Shutdown(ctx context.Context) error {
 		if !r.started {
 			return
 		}
-		r.err = errors.Join(r.Metrics.Shutdown(ctx), r.flush(ctx), r.scraper.sampler.stop(), r.tel.shutdown())
+		r.err = errors.Join(r.Metrics.Shutdown(ctx), r.flush(ctx), r.scraper.sampler.stop())
+		r.tel.shutdown()
 	})
 	return r.err
 }

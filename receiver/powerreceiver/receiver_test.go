@@ -1,7 +1,6 @@
 package powerreceiver
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -83,7 +82,7 @@ func lastOf(batches []pmetric.Metrics, metric, id string) (v float64, ok bool) {
 func TestAWholeLifeOnAPowercapTree(t *testing.T) {
 	root := testfs.Unpack(t, []byte(oneSocket))
 	tt := componenttest.NewTelemetry()
-	t.Cleanup(func() { require.NoError(t, tt.Shutdown(context.Background())) })
+	defer func() { require.NoError(t, tt.Shutdown(t.Context())) }()
 	set0, _ := settings(tt, zap.WarnLevel)
 	sink := new(consumertest.MetricsSink)
 	cfg := onlyRAPL(root)
@@ -128,7 +127,7 @@ func TestC73_receiver_can_be_started_again_on_the_same_configuration(t *testing.
 
 func TestC72_without_any_sensor_it_starts_and_says_why_once(t *testing.T) {
 	tt := componenttest.NewTelemetry()
-	t.Cleanup(func() { require.NoError(t, tt.Shutdown(context.Background())) })
+	defer func() { require.NoError(t, tt.Shutdown(t.Context())) }()
 	s, logs := settings(tt, zap.InfoLevel)
 	sink := new(consumertest.MetricsSink)
 	cfg := onlyRAPL(testfs.Unpack(t, []byte("-- sys/class/ --\n-- proc/cpuinfo --\n")))
@@ -194,7 +193,7 @@ func TestSamplingMoreRarelyThanHalfAWrapIsRefused(t *testing.T) {
 func TestC81_the_host_mounted_elsewhere_is_read_there(t *testing.T) {
 	outer := t.TempDir()
 	root := filepath.Join(outer, "hostfs")
-	require.NoError(t, os.Mkdir(root, 0o755)) //nolint:gosec // as a mount point
+	require.NoError(t, os.Mkdir(root, 0o755))
 	require.NoError(t, testfs.UnpackInto(root, []byte(oneSocket)))
 	s, _ := settings(componenttest.NewTelemetry(), zap.InfoLevel)
 	r, err := newReceiver(s, onlyRAPL(root), consumertest.NewNop())

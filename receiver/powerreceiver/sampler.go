@@ -103,7 +103,7 @@ func (s *sampler) start(ctx context.Context) error {
 		return errors.Join(append(errs, s.closeSensors())...)
 	}
 	// Not Start's context: that one ends when Start does.
-	run, cancel := context.WithCancel(context.Background())
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.wg.Go(func() { s.run(run) })
 	return nil

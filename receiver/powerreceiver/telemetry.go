@@ -81,10 +81,7 @@ func (t *selfTelemetry) observe(s *sampler) error {
 	return nil
 }
 
-func (t *selfTelemetry) shutdown() error {
-	t.builder.Shutdown()
-	return nil
-}
+func (t *selfTelemetry) shutdown() { t.builder.Shutdown() }
 
 // eachPart calls f with the id and the counts of every part in the ledger.
 func (s *sampler) eachPart(f func(id string, st ledger.Stats)) {
