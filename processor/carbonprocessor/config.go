@@ -1,0 +1,252 @@
+package carbonprocessor
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/internal/emission"
+	"github.com/otelcarbon/otelcarbon/internal/names"
+)
+
+// Config is the configuration of the processor. The README explains every key.
+type Config struct {
+	Location    LocationConfig    `mapstructure:"location"`
+	Providers   []ProviderConfig  `mapstructure:"providers"`   // in order; none means the embedded tables only
+	Offline     bool              `mapstructure:"offline"`     // no socket is opened, whatever the providers
+	CloudsFile  string            `mapstructure:"clouds_file"` // path of a table in place of the embedded clouds.csv
+	MaxStale    time.Duration     `mapstructure:"max_stale"`   // how long a last good value may stand in
+	Signal      string            `mapstructure:"signal"`      // "average"
+	Boundary    string            `mapstructure:"boundary"`    // "any", "lifecycle" or "direct"
+	PUE         float64           `mapstructure:"pue"`         // 0: that of the cloud region, else 1
+	Range       bool              `mapstructure:"range"`       // whether bounds are emitted
+	Uncertainty UncertaintyConfig `mapstructure:"uncertainty"`
+	MaxStreams  int               `mapstructure:"max_streams"` // streams of input points that are remembered
+	StaleAfter  time.Duration     `mapstructure:"stale_after"` // silence after which a stream is forgotten
+
+	// The keys below are part of the contract but not computed yet: only the values
+	// that switch them off are accepted.
+	WUE              float64                `mapstructure:"wue"`
+	ElectricityPrice ElectricityPriceConfig `mapstructure:"electricity_price"`
+	Embodied         EmbodiedConfig         `mapstructure:"embodied"`
+	Budgets          []map[string]any       `mapstructure:"budgets"`
+	Inputs           []map[string]any       `mapstructure:"inputs"`
+}
+
+// LocationConfig says where the machines are.
+type LocationConfig struct {
+	Zone    string `mapstructure:"zone"`    // grid zone of all resources, whatever they say of themselves
+	Default string `mapstructure:"default"` // for resources that say nothing: zone, country, subdivision or provider:region
+}
+
+// ProviderConfig is one entry of the list of providers. Exactly one field is set.
+type ProviderConfig struct {
+	Static *StaticConfig `mapstructure:"static"`
+}
+
+// StaticConfig is an intensity that the operator knows.
+type StaticConfig struct {
+	GramsPerKWh *float64 `mapstructure:"g_per_kwh"`
+	HalfWidth   float64  `mapstructure:"half_width"` // relative: 0.1 is ± 10 %
+}
+
+// UncertaintyConfig holds relative half-widths: 0.35 is ± 35 %.
+type UncertaintyConfig struct {
+	Power     PowerUncertainty     `mapstructure:"power"`
+	Intensity IntensityUncertainty `mapstructure:"intensity"`
+}
+
+// PowerUncertainty is by the method of a point, its attribute carbon.method.
+type PowerUncertainty struct {
+	Measured   float64 `mapstructure:"measured"`
+	Integrated float64 `mapstructure:"integrated"`
+	Modelled   float64 `mapstructure:"modelled"` // of points without a known method, too
+}
+
+// IntensityUncertainty is by how a value of the tables came to be used.
+type IntensityUncertainty struct {
+	Yearly  float64 `mapstructure:"yearly"`  // a mean of a year in place of the hour
+	Widened float64 `mapstructure:"widened"` // added where a country or the world stands in for the zone
+}
+
+// ElectricityPriceConfig is not computed yet.
+type ElectricityPriceConfig struct {
+	PerKWh   float64 `mapstructure:"per_kwh"`
+	Currency string  `mapstructure:"currency"`
+}
+
+// EmbodiedConfig is not computed yet.
+type EmbodiedConfig struct {
+	KgCO2e   float64       `mapstructure:"kg_co2e"`
+	Lifetime time.Duration `mapstructure:"lifetime"`
+}
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Validator   = (*Config)(nil)
+	_ confmap.Unmarshaler = (*ProviderConfig)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	power, grid := emission.DefaultWidths(), intensity.DefaultHalfWidths()
+	return &Config{
+		MaxStale: 6 * time.Hour,
+		Signal:   names.SignalAverage,
+		Boundary: anyBoundary,
+		Range:    true,
+		Uncertainty: UncertaintyConfig{
+			Power: PowerUncertainty{
+				Measured:   power.Power(names.MethodMeasured, ""),
+				Integrated: power.Power(names.MethodIntegrated, ""),
+				Modelled:   power.Power(names.MethodModelled, ""),
+			},
+			Intensity: IntensityUncertainty{Yearly: grid.Yearly, Widened: grid.Widened},
+		},
+		MaxStreams: 100_000,
+		StaleAfter: 10 * time.Minute,
+
+		ElectricityPrice: ElectricityPriceConfig{Currency: "USD"},
+		Embodied:         EmbodiedConfig{Lifetime: 35_040 * time.Hour}, // four years
+	}
+}
+
+const (
+	anyBoundary  = "any"
+	staticName   = "static"
+	notComputed  = "is not computed by this version; remove it"
+	ratioExample = "want a number of 0 or more, such as 0.35 for ± 35 %"
+)
+
+// announced are the providers that the contract names and this version lacks.
+func announced() []string {
+	return []string{"electricity_maps", "watttime", "uk_national_grid", "energinet", "rte_eco2mix", "open_electricity"}
+}
+
+// Unmarshal reads a map with the name of the provider as its only key. What stands
+// under the names of providers that are not known is not read at all: it may be a
+// secret.
+func (p *ProviderConfig) Unmarshal(conf *confmap.Conf) error {
+	keys := make([]string, 0, 1)
+	for k := range conf.ToStringMap() {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	if len(keys) != 1 {
+		return fmt.Errorf("an entry has one key, the name of the provider, not %d (%s): begin each with a dash of its own", len(keys), strings.Join(keys, ", "))
+	}
+	switch key := keys[0]; {
+	case slices.Contains(announced(), key):
+		return fmt.Errorf("%s is not in this version yet; known here: %s", key, staticName)
+	case key != staticName:
+		return fmt.Errorf("%q is no provider; known here: %s", key, staticName)
+	}
+	return conf.Unmarshal(p)
+}
+
+// Validate names the key and what would be right. It reads no file; what depends
+// on one is checked when the processor starts.
+func (c *Config) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	switch c.Signal {
+	case names.SignalAverage:
+	case names.SignalMarginal:
+		refuse("signal: marginal is not in any offline table; use average")
+	default:
+		refuse("signal: %q is not known; use average", c.Signal)
+	}
+	switch c.Boundary {
+	case anyBoundary, names.BoundaryLifecycle, names.BoundaryDirect:
+	default:
+		refuse("boundary: %q is not known; use any, lifecycle or direct", c.Boundary)
+	}
+	if c.PUE != 0 && !(c.PUE >= 1 && finite(c.PUE)) {
+		refuse("pue: %v is impossible; use 1 or more, or 0 for the value of the cloud region", c.PUE)
+	}
+	if c.MaxStale <= 0 {
+		refuse("max_stale: %v is not a duration above 0, such as 6h", c.MaxStale)
+	}
+	if c.MaxStreams <= 0 {
+		refuse("max_streams: %d is not above 0; the default is 100000", c.MaxStreams)
+	}
+	if c.StaleAfter <= 0 {
+		refuse("stale_after: %v is not a duration above 0, such as 10m", c.StaleAfter)
+	}
+	for key, half := range c.Uncertainty.all {
+		if !(half >= 0) || !finite(half) {
+			refuse("uncertainty::%s: %v: %s", key, half, ratioExample)
+		}
+	}
+	for i, p := range c.Providers {
+		if err := p.check(); err != nil {
+			refuse("providers[%d]: %w", i, err)
+		}
+	}
+	for _, k := range []struct {
+		key string
+		on  bool
+	}{
+		{"wue", c.WUE != 0},
+		{"electricity_price::per_kwh", c.ElectricityPrice.PerKWh != 0},
+		{"embodied::kg_co2e", c.Embodied.KgCO2e != 0},
+		{"budgets", len(c.Budgets) > 0},
+		{"inputs", len(c.Inputs) > 0},
+	} {
+		if k.on {
+			refuse("%s %s", k.key, notComputed)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *ProviderConfig) check() error {
+	s := p.Static
+	switch {
+	case s == nil || s.GramsPerKWh == nil:
+		return errors.New("static::g_per_kwh is missing: the intensity in g/kWh")
+	case !(*s.GramsPerKWh >= 0 && *s.GramsPerKWh <= intensity.MaxGramsPerKWh):
+		return fmt.Errorf("static::g_per_kwh: %v is not a number between 0 and %d g/kWh", *s.GramsPerKWh, intensity.MaxGramsPerKWh)
+	case !(s.HalfWidth >= 0) || !finite(s.HalfWidth):
+		return fmt.Errorf("static::half_width: %v: %s", s.HalfWidth, ratioExample)
+	}
+	return nil
+}
+
+func (u UncertaintyConfig) all(yield func(string, float64) bool) {
+	_ = yield("power::measured", u.Power.Measured) &&
+		yield("power::integrated", u.Power.Integrated) &&
+		yield("power::modelled", u.Power.Modelled) &&
+		yield("intensity::yearly", u.Intensity.Yearly) &&
+		yield("intensity::widened", u.Intensity.Widened)
+}
+
+// widths is the table of power half-widths with what was configured.
+func (u UncertaintyConfig) widths() emission.Widths {
+	ws := emission.DefaultWidths()
+	for method, half := range map[string]float64{
+		names.MethodMeasured:   u.Power.Measured,
+		names.MethodIntegrated: u.Power.Integrated,
+		names.MethodModelled:   u.Power.Modelled,
+		"":                     u.Power.Modelled,
+	} {
+		ws = ws.With(emission.Width{Method: method, Half: half, Source: "configuration"})
+	}
+	return ws
+}
+
+// halfWidths is the table of intensity half-widths with what was configured.
+func (u UncertaintyConfig) halfWidths() intensity.HalfWidths {
+	h := intensity.DefaultHalfWidths()
+	h.Yearly, h.Widened = u.Intensity.Yearly, u.Intensity.Widened
+	return h
+}
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

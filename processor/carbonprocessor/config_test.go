@@ -1,0 +1,139 @@
+package carbonprocessor
+
+import (
+	"math"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+func load(t *testing.T, conf *confmap.Conf) (*Config, error) {
+	t.Helper()
+	cfg := createDefaultConfig().(*Config)
+	if err := conf.Unmarshal(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, confmap.Validate(cfg)
+}
+
+func TestConfigIsRead(t *testing.T) {
+	all, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
+	require.NoError(t, err)
+
+	sub, err := all.Sub("carbon")
+	require.NoError(t, err)
+	got, err := load(t, sub)
+	require.NoError(t, err)
+	want := &Config{
+		MaxStale: 6 * time.Hour, Signal: "average", Boundary: "any", Range: true, MaxStreams: 100_000, StaleAfter: 10 * time.Minute,
+		Uncertainty: UncertaintyConfig{
+			Power:     PowerUncertainty{Measured: 0.07, Integrated: 0.35, Modelled: 0.60},
+			Intensity: IntensityUncertainty{Yearly: 0.35, Widened: 0.20},
+		},
+		ElectricityPrice: ElectricityPriceConfig{Currency: "USD"},
+		Embodied:         EmbodiedConfig{Lifetime: 35_040 * time.Hour},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+
+	sub, err = all.Sub("carbon/everything")
+	require.NoError(t, err)
+	got, err = load(t, sub)
+	require.NoError(t, err)
+	fifty := 50.0
+	want = &Config{
+		Location:  LocationConfig{Zone: "FR", Default: "aws:eu-west-3"},
+		Providers: []ProviderConfig{{Static: &StaticConfig{GramsPerKWh: &fifty, HalfWidth: 0.1}}},
+		Offline:   true, CloudsFile: "clouds.csv", MaxStale: time.Hour, Signal: "average", Boundary: "lifecycle", PUE: 1.2,
+		Uncertainty: UncertaintyConfig{
+			Power:     PowerUncertainty{Measured: 0.05, Integrated: 0.3, Modelled: 0.5},
+			Intensity: IntensityUncertainty{Yearly: 0.4, Widened: 0.1},
+		},
+		MaxStreams: 10, StaleAfter: time.Minute,
+		ElectricityPrice: ElectricityPriceConfig{Currency: "EUR"},
+		Embodied:         EmbodiedConfig{Lifetime: time.Hour},
+		Budgets:          []map[string]any{}, Inputs: []map[string]any{},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("everything (-want +got):\n%s", diff)
+	}
+}
+
+func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
+	provider := func(entry map[string]any) map[string]any { return map[string]any{"providers": []any{entry}} }
+	later := "is not in this version yet; known here: static"
+	for _, tc := range []struct {
+		name string
+		conf map[string]any
+		want string
+	}{
+		{"an unknown key", map[string]any{"locaton": map[string]any{"zone": "FR"}}, "locaton"},
+		{"an unknown key below", map[string]any{"location": map[string]any{"zoen": "FR"}}, "zoen"},
+		{"an unknown signal", map[string]any{"signal": "median"}, `signal: "median" is not known; use average`},
+		{"a signal that no table has", map[string]any{"signal": "marginal"}, "signal: marginal is not in any offline table; use average"},
+		{"an unknown boundary", map[string]any{"boundary": "upstream"}, `boundary: "upstream" is not known; use any, lifecycle or direct`},
+		{"a PUE below one", map[string]any{"pue": 0.5}, "pue: 0.5 is impossible; use 1 or more"},
+		{"a PUE that is no number", map[string]any{"pue": math.NaN()}, "pue: NaN is impossible"},
+		{"an endless PUE", map[string]any{"pue": math.Inf(1)}, "pue: +Inf is impossible"},
+		{"no time for old values", map[string]any{"max_stale": "0s"}, "max_stale: 0s is not a duration above 0, such as 6h"},
+		{"no streams", map[string]any{"max_streams": 0}, "max_streams: 0 is not above 0"},
+		{"no time for streams", map[string]any{"stale_after": "-1s"}, "stale_after: -1s is not a duration above 0, such as 10m"},
+		{"a negative half-width", map[string]any{"uncertainty": map[string]any{"power": map[string]any{"modelled": -0.1}}}, "uncertainty::power::modelled: -0.1: want a number of 0 or more"},
+		{"an endless half-width", map[string]any{"uncertainty": map[string]any{"intensity": map[string]any{"yearly": math.Inf(1)}}}, "uncertainty::intensity::yearly: +Inf: want a number"},
+		{"water", map[string]any{"wue": 1.8}, "wue is not computed by this version; remove it"},
+		{"money", map[string]any{"electricity_price": map[string]any{"per_kwh": 0.3}}, "electricity_price::per_kwh is not computed by this version; remove it"},
+		{"hardware", map[string]any{"embodied": map[string]any{"kg_co2e": 1200}}, "embodied::kg_co2e is not computed by this version; remove it"},
+		{"budgets", map[string]any{"budgets": []any{map[string]any{"name": "team-a"}}}, "budgets is not computed by this version; remove it"},
+		{"inputs", map[string]any{"inputs": []any{map[string]any{"metric": "x"}}}, "inputs is not computed by this version; remove it"},
+		{"Electricity Maps", provider(map[string]any{"electricity_maps": map[string]any{"api_key": "s3cret"}}), "electricity_maps " + later},
+		{"WattTime", provider(map[string]any{"watttime": map[string]any{"password": "s3cret"}}), "watttime " + later},
+		{"Great Britain", provider(map[string]any{"uk_national_grid": nil}), "uk_national_grid " + later},
+		{"Denmark", provider(map[string]any{"energinet": nil}), "energinet " + later},
+		{"France", provider(map[string]any{"rte_eco2mix": nil}), "rte_eco2mix " + later},
+		{"Australia", provider(map[string]any{"open_electricity": nil}), "open_electricity " + later},
+		{"a provider that nobody announced", provider(map[string]any{"oracle": map[string]any{"api_key": "s3cret"}}), `"oracle" is no provider; known here: static`},
+		{"two providers in one entry", provider(map[string]any{"static": map[string]any{"g_per_kwh": 1}, "watttime": nil}), "has one key, the name of the provider, not 2 (static, watttime)"},
+		{"an empty entry", provider(map[string]any{}), "has one key, the name of the provider, not 0"},
+		{"a constant without a value", provider(map[string]any{"static": nil}), "providers[0]: static::g_per_kwh is missing"},
+		{"a constant without its value", provider(map[string]any{"static": map[string]any{"half_width": 0.1}}), "providers[0]: static::g_per_kwh is missing"},
+		{"a negative constant", provider(map[string]any{"static": map[string]any{"g_per_kwh": -1}}), "providers[0]: static::g_per_kwh: -1 is not a number between 0 and 5000"},
+		{"a constant in the wrong unit", provider(map[string]any{"static": map[string]any{"g_per_kwh": 50000}}), "providers[0]: static::g_per_kwh: 50000 is not a number between 0 and 5000"},
+		{"a constant with an impossible width", provider(map[string]any{"static": map[string]any{"g_per_kwh": 1, "half_width": -1}}), "providers[0]: static::half_width: -1: want a number"},
+		{"a constant with an unknown key", provider(map[string]any{"static": map[string]any{"g_per_kwh": 1, "grams": 1}}), "grams"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(t, confmap.NewFromStringMap(tc.conf))
+			require.ErrorContains(t, err, tc.want)
+			assert.NotContains(t, err.Error(), "s3cret")
+		})
+	}
+}
+
+func TestAllMistakesAreNamedAtOnce(t *testing.T) {
+	_, err := load(t, confmap.NewFromStringMap(map[string]any{"pue": 0.5, "boundary": "x", "wue": 1}))
+	for _, w := range []string{"pue", "boundary", "wue"} {
+		require.ErrorContains(t, err, w)
+	}
+}
+
+func TestConfiguredUncertaintyReachesThePoints(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Providers[0].Static.HalfWidth = 0.4
+		c.Uncertainty.Power.Integrated = 0.3
+		c.Uncertainty.Power.Modelled = 0
+	})
+	for method, want := range map[string]float64{"integrated": 0.5, "modelled": 0.4, "": 0.4} { // √(0.3² + 0.4²)
+		i := in{temporality: delta, attrs: map[string]any{"carbon.method": method}}
+		out := r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 10_000.0}) }))
+		assert.InDelta(t, 1-want, found(out, "carbon.host.emissions_lower")[0].DoubleValue(), 1e-12)
+		assert.InDelta(t, 1+want, found(out, "carbon.host.emissions_upper")[0].DoubleValue(), 1e-12)
+	}
+}

@@ -1,0 +1,109 @@
+package carbonprocessor
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+
+	"github.com/zeebo/xxh3"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// An identity tells streams apart by 128 bits. Attributes count whatever their
+// order is.
+type identity struct{ hi, lo uint64 }
+
+// hasher makes identities. The seed differs between processes, so that nobody
+// can prepare attributes that collide.
+type hasher struct{ seed uint64 }
+
+func newHasher() hasher { return hasher{seed: maphash.Bytes(maphash.MakeSeed(), nil)} }
+
+// Tags keep values of different types apart: the string "1" is not the number 1.
+const (
+	tagKey uint64 = iota + 1
+	tagEmpty
+	tagBool
+	tagInt
+	tagDouble
+	tagBytes
+	tagSlice
+	tagMap
+	tagBase
+)
+
+// attributes returns the sum of the hashes of all pairs, which does not depend on
+// their order.
+func (h hasher) attributes(m pcommon.Map) identity {
+	id := identity{lo: uint64(m.Len())} //nolint:gosec // a length
+	m.Range(func(k string, v pcommon.Value) bool {
+		pair := h.value(v, xxh3.HashStringSeed(k, h.seed^tagKey))
+		id.hi += pair.Hi
+		id.lo += pair.Lo
+		return true
+	})
+	return id
+}
+
+func (h hasher) value(v pcommon.Value, seed uint64) xxh3.Uint128 {
+	switch v.Type() {
+	case pcommon.ValueTypeStr:
+		return xxh3.HashString128Seed(v.Str(), seed)
+	case pcommon.ValueTypeBool:
+		if v.Bool() {
+			return number(1, seed^tagBool)
+		}
+		return number(0, seed^tagBool)
+	case pcommon.ValueTypeInt:
+		return number(uint64(v.Int()), seed^tagInt) //nolint:gosec // the bits count, not the value
+	case pcommon.ValueTypeDouble:
+		return number(math.Float64bits(v.Double()), seed^tagDouble)
+	case pcommon.ValueTypeBytes:
+		bytes := v.Bytes()
+		acc := number(uint64(bytes.Len()), seed^tagBytes) //nolint:gosec // a length
+		for i := range bytes.Len() {
+			acc = number(uint64(bytes.At(i)), acc.Hi^acc.Lo)
+		}
+		return acc
+	case pcommon.ValueTypeSlice:
+		list := v.Slice()
+		acc := number(uint64(list.Len()), seed^tagSlice) //nolint:gosec // a length
+		for i := range list.Len() {
+			acc = h.value(list.At(i), acc.Hi^acc.Lo) // chained: the order of a list counts
+		}
+		return acc
+	case pcommon.ValueTypeMap:
+		inner := h.attributes(v.Map())
+		acc := number(inner.hi, seed^tagMap)
+		return number(inner.lo, acc.Hi^acc.Lo)
+	}
+	return number(0, seed^tagEmpty)
+}
+
+func number(n, seed uint64) xxh3.Uint128 {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], n)
+	return xxh3.Hash128Seed(b[:], seed)
+}
+
+// base is what all points of one metric have in common.
+func (h hasher) base(resource identity, scope pcommon.InstrumentationScope, m pmetric.Metric) identity {
+	attrs := h.attributes(scope.Attributes())
+	var b [64]byte
+	for i, n := range [...]uint64{
+		resource.hi, resource.lo, attrs.hi, attrs.lo,
+		xxh3.HashStringSeed(scope.Name(), h.seed), xxh3.HashStringSeed(scope.Version(), h.seed),
+		xxh3.HashStringSeed(m.Name(), h.seed), uint64(m.Sum().AggregationTemporality()), //nolint:gosec // an enumeration
+	} {
+		binary.LittleEndian.PutUint64(b[8*i:], n)
+	}
+	sum := xxh3.Hash128Seed(b[:], h.seed^tagBase)
+	return identity{hi: sum.Hi, lo: sum.Lo}
+}
+
+// point is the identity of one stream of the metric.
+func (h hasher) point(base identity, attrs pcommon.Map) identity {
+	id := h.attributes(attrs)
+	return identity{hi: base.hi + id.hi, lo: base.lo + id.lo}
+}

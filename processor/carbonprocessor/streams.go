@@ -1,0 +1,179 @@
+package carbonprocessor
+
+import (
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/otelcarbon/otelcarbon/internal/emission"
+)
+
+// A reading is one point of a stream: times in ns since 1970, energy in J. A
+// start of 0 means that the sender did not say.
+type reading struct {
+	start, at int64
+	joules    float64
+}
+
+// A stream is what has to be remembered of a series of energy points.
+type stream struct {
+	start  int64   // last start that was stated, 0 if none ever was
+	last   int64   // time of the newest point that counted, 0 before the first
+	joules float64 // its value
+	half   float64 // relative half-width of the power, from the method
+	seen   time.Duration
+	sums   []series // what has been emitted for it; empty for deltas
+}
+
+// A series is one cumulative output of a stream: the part of its emissions that
+// was priced under one label.
+type series struct {
+	label *label
+	start int64 // ns since 1970
+	sum   emission.Range
+}
+
+// verdict says what a point is to its stream.
+type verdict uint8
+
+const (
+	priced     verdict = iota // the step's energy was drawn in its interval
+	baseline                  // the first point: what came before is unknown
+	rebased                   // the counter began anew at an unknown moment
+	outOfOrder                // not newer than what was counted already
+	duplicate                 // the newest point once more
+)
+
+// A step is what a point adds to its stream: joules, drawn evenly from one moment
+// to the time of the point.
+type step struct {
+	verdict verdict
+	reset   bool // the counter began anew
+	from    int64
+	joules  float64
+}
+
+// cumulative judges a point of a cumulative sum. Of a stream that is new, the
+// whole value counts if it began to accumulate at born or later, since nothing of
+// it can have been counted before. It changes nothing: accept does.
+func (s *stream) cumulative(r reading, born int64) step {
+	if s.last == 0 {
+		if r.start != 0 && r.start >= born {
+			return step{from: r.start, joules: r.joules}
+		}
+		return step{verdict: baseline}
+	}
+	if r.at <= s.last {
+		return s.late(r)
+	}
+	// A start that is missing once in a while is no reset, nor is one that moves
+	// backwards or is stated for the first time, unless it lies after the last point.
+	moved := r.start > s.start && (s.start != 0 || r.start > s.last)
+	switch {
+	case r.joules >= s.joules && !moved:
+		return step{from: s.last, joules: r.joules - s.joules}
+	case r.start >= s.last:
+		return step{reset: true, from: r.start, joules: r.joules}
+	}
+	return step{verdict: rebased, reset: true} // how much of it was counted before is unknown
+}
+
+// delta judges a point of a delta sum. It changes nothing: accept does.
+func (s *stream) delta(r reading) step {
+	switch {
+	case s.last != 0 && r.at <= s.last:
+		return s.late(r)
+	case r.start != 0:
+		return step{from: r.start, joules: r.joules}
+	case s.last != 0:
+		return step{from: s.last, joules: r.joules}
+	}
+	return step{from: r.at, joules: r.joules}
+}
+
+func (s *stream) late(r reading) step {
+	if r.at == s.last && r.joules == s.joules {
+		return step{verdict: duplicate}
+	}
+	return step{verdict: outOfOrder}
+}
+
+// accept makes r the newest point.
+func (s *stream) accept(r reading) {
+	if r.start != 0 {
+		s.start = r.start
+	}
+	s.last, s.joules = r.at, r.joules
+}
+
+// streams holds the newest streams, up to a limit. It is not safe for concurrent
+// use. Moments of observation are durations since it was made.
+type streams struct {
+	lru   *simplelru.LRU[identity, *stream]
+	limit int
+	stale time.Duration
+	made  int64 // ns since 1970
+	// born is the moment from which on a stream that is not here cannot have been
+	// here before: when this was made, or the newest point of anything evicted since.
+	// Without the latter, a stream that comes back would be counted twice.
+	born int64
+
+	capacity, expired int64 // evictions since the last report
+}
+
+func newStreams(limit int, stale time.Duration, made int64) (*streams, error) {
+	lru, err := simplelru.NewLRU[identity, *stream](limit, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &streams{lru: lru, limit: limit, stale: stale, made: made, born: made}, nil
+}
+
+// find returns the stream, or nil if it is not known or was silent for too long.
+// What it returns is the most recently used from now on.
+func (t *streams) find(id identity, now time.Duration) *stream {
+	s, ok := t.lru.Get(id)
+	if !ok {
+		return nil
+	}
+	if now-s.seen > t.stale { // refused points keep a stream in memory, but do not keep it valid
+		t.lru.Remove(id)
+		t.forget(s, now)
+		t.expired++
+		return nil
+	}
+	return s
+}
+
+// add makes room first if there is none.
+func (t *streams) add(id identity, s *stream, now time.Duration) {
+	s.seen = now
+	for t.lru.Len() >= t.limit {
+		_, oldest, _ := t.lru.RemoveOldest()
+		t.forget(oldest, now)
+		t.capacity++
+	}
+	t.lru.Add(id, s)
+}
+
+// sweep drops streams that were silent for too long, from the least recently used
+// on. Every stream is dropped once, so that the cost per point stays constant.
+func (t *streams) sweep(now time.Duration) {
+	for {
+		_, s, ok := t.lru.GetOldest()
+		if !ok || now-s.seen <= t.stale {
+			return
+		}
+		t.lru.RemoveOldest()
+		t.forget(s, now)
+		t.expired++
+	}
+}
+
+// forget moves born behind the newest point of s, but never into the future: one
+// sender whose clock is ahead must not delay everyone else's streams.
+func (t *streams) forget(s *stream, now time.Duration) {
+	t.born = max(t.born, min(s.last, t.made+int64(now))+1)
+}
+
+func (t *streams) len() int { return t.lru.Len() }
