@@ -1,0 +1,134 @@
+# `make` prints what there is. Everything needs Go 1.26 and git; `make test` and
+# `make ci` also a C compiler for the race detector. Nothing is installed: tools
+# come from internal/tools/go.mod, results lie under _build.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+TOOL      := go tool -modfile=internal/tools/go.mod
+COLLECTOR := _build/otelcol-carbon
+COMMAND   := _build/otelcarbon
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Whatever a build of the distribution depends on.
+SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -name testdata \) -prune -o \
+	\( -name '*.go' ! -name '*_test.go' -o -name '*.csv' -o -name NOTICE -o -path './data/*.md' \) -print) go.mod go.sum
+
+# Where the pure parts must compile, and the components do no more than model.
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+BENCH    ?= .
+FUZZTIME ?= 30s
+BENCHFLAGS = -run '^$$' -bench '$(BENCH)' -benchmem $(if $(BENCHTIME),-benchtime $(BENCHTIME))
+
+# Stamping needs a git that trusts this folder, and makes builds differ.
+export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build, then measure this machine until Ctrl-C: no key, no network, no root
+	@exec scripts/quickstart $(COLLECTOR) examples/quickstart/config.yaml
+
+.PHONY: build
+build: $(COLLECTOR) $(COMMAND) ## build the collector distribution and the command into _build
+
+$(COLLECTOR): builder-config.yaml internal/tools/go.mod $(SOURCES)
+	@echo "building $@: a few seconds, or some minutes the first time, while the collector's modules are fetched and compiled"
+	@mkdir -p _build
+	@$(TOOL) builder --config builder-config.yaml 2>&1 | awk -F '\t' '{ print "  " (NF > 3 ? $$4 " " $$5 : $$0); fflush() }'
+	@touch $@
+
+$(COMMAND): $(SOURCES)
+	@echo "building $@"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/otelcarbon
+	@touch $@
+
+.PHONY: test
+test: $(COLLECTOR) ## run all tests with the race detector, those of the built collector included, and list what was skipped
+	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -race -json ./... | go run ./scripts/testreport
+
+.PHONY: e2e
+e2e: $(COLLECTOR) ## run only the tests that start the built collector
+	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -count=1 -json ./internal/e2e/... | go run ./scripts/testreport
+
+.PHONY: ci
+ci: ## everything that must hold before a change is merged
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build check-examples test fuzz-seeds; do \
+		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
+	echo; echo "== all of it held ($$((SECONDS - started)) s)"
+
+.PHONY: generate
+generate: ## run mdatagen for both components
+	@go generate ./...
+
+# Compares the tree with itself, so that it works with uncommitted changes too.
+.PHONY: check-generated
+check-generated: # generated code is what make generate writes
+	@sums() { git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null || true; }; \
+	before=$$(sums); $(MAKE) --no-print-directory generate; \
+	diff <(echo "$$before") <(sums) || { echo "make generate changed these files: run it and commit the result"; exit 1; }
+
+.PHONY: tidy
+tidy: ## go mod tidy, also for the comparisons in internal/bench
+	@go mod tidy
+	@go -C internal/bench mod tidy
+
+.PHONY: check-tidy
+check-tidy: # go.mod and go.sum are what go mod tidy writes
+	@{ go mod tidy -diff && go -C internal/bench mod tidy -diff; } || { echo "go.mod or go.sum is not tidy: run make tidy"; exit 1; }
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint
+	@go vet ./...
+	@go -C internal/bench vet ./...
+	@$(TOOL) golangci-lint run ./...
+
+.PHONY: cross
+cross: # no cgo anywhere, tests included, on every platform
+	@for p in $(PLATFORMS); do echo "go build and vet for $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./...; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./...; done
+
+.PHONY: check-examples
+check-examples: $(COLLECTOR) # the built collector accepts every example configuration
+	@for c in examples/*/config.yaml; do echo "$$c"; OTLP_ENDPOINT=http://127.0.0.1:4318 $(COLLECTOR) validate --config $$c; done
+
+.PHONY: bench
+bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s)
+	@go test $(BENCHFLAGS) $$(grep -rl --include='*_test.go' --exclude-dir=bench '^func Benchmark' . | xargs -n 1 dirname | sort -u)
+	@go -C internal/bench test $(BENCHFLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME, 30s by default
+	@targets=$$(grep -rHoE --include='*_test.go' '^func Fuzz\w+' . | grep -v '/testdata/' | sort); \
+	test -n "$$targets" || { echo "no fuzz test found"; exit 1; }; \
+	while IFS=: read -r file target; do \
+		echo "$$(dirname "$$file") $${target#func } for $(FUZZTIME)"; \
+		go test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" | grep -v '^fuzz: elapsed' || exit 1; \
+	done <<< "$$targets"
+
+# go test runs the corpora alone; this also lets every fuzz test mutate a little. A
+# number of inputs, because the fuzzer of Go sometimes takes its own deadline for a failure.
+.PHONY: fuzz-seeds
+fuzz-seeds: # every fuzz test, for a thousand inputs
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1000x
+
+.PHONY: cover
+cover: ## measure test coverage: _build/cover.html and the total of each package
+	@mkdir -p _build
+	@go test -coverprofile=_build/cover.out ./...
+	@go tool cover -html=_build/cover.out -o _build/cover.html
+	@go tool cover -func=_build/cover.out | tail -n 1
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what the code calls (needs vuln.go.dev)
+	@$(TOOL) govulncheck ./...
+
+.PHONY: clean
+clean: ## remove _build
+	@rm -rf _build
