@@ -1,0 +1,247 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// patience is how long a step of a test may take on a loaded machine.
+const patience = 60 * time.Second
+
+// binary returns the path of the distribution under test.
+func binary(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("OTELCOL_CARBON")
+	if path == "" {
+		t.Skip("OTELCOL_CARBON is not set: it names the built otelcol-carbon; run `make e2e`, which builds it and sets it")
+	}
+	return path
+}
+
+// collector is an otelcol-carbon running as a child process.
+type collector struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	out  string // the file exporter's output
+	done chan error
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// start runs the distribution with the configuration, in which ${OUT} stands for
+// the file that metrics reads and ${HEALTH} for the health check's endpoint, and
+// waits until it is healthy.
+func start(t testing.TB, config string) *collector {
+	t.Helper()
+	health := freePort(t)
+	c := launch(t, strings.ReplaceAll(config, "${HEALTH}", health))
+	require.Eventually(t, func() bool {
+		select {
+		case err := <-c.done:
+			c.done <- err
+			return true
+		default:
+		}
+		return healthy(health)
+	}, patience, 20*time.Millisecond, "the collector does not become healthy")
+	require.True(t, healthy(health), "the collector is not healthy; its log:\n%s", c.logs())
+	return c
+}
+
+// launch runs the distribution without waiting for anything.
+func launch(t testing.TB, config string) *collector {
+	t.Helper()
+	dir := t.TempDir()
+	c := &collector{t: t, out: filepath.Join(dir, "out.json"), done: make(chan error, 1)}
+	file := filepath.Join(dir, "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(config, "${OUT}", c.out)), 0o600))
+	c.cmd = exec.Command(binary(t), "--config", file)
+	pipe, err := c.cmd.StderrPipe()
+	require.NoError(t, err)
+	c.cmd.Stdout = nil
+	require.NoError(t, c.cmd.Start())
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		lines := bufio.NewReader(pipe)
+		for {
+			line, err := lines.ReadString('\n')
+			c.mu.Lock()
+			c.log.WriteString(line)
+			c.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	go func() { <-read; c.done <- c.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = c.cmd.Process.Kill()
+		<-c.done
+		if t.Failed() {
+			t.Logf("log of the collector:\n%s", c.logs())
+		}
+	})
+	return c
+}
+
+// stop sends SIGTERM and waits for a clean exit.
+func (c *collector) stop() {
+	c.t.Helper()
+	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case err := <-c.done:
+		c.done <- err // for Cleanup
+		require.NoError(c.t, err, "the collector does not stop cleanly; its log:\n%s", c.logs())
+	case <-time.After(patience):
+		c.t.Fatalf("the collector does not stop; its log:\n%s", c.logs())
+	}
+}
+
+// fails waits for the exit that a refused configuration ends in, and returns the log.
+func (c *collector) fails() string {
+	c.t.Helper()
+	select {
+	case err := <-c.done:
+		c.done <- err
+		require.Error(c.t, err, "the collector accepts the configuration")
+	case <-time.After(patience):
+		c.t.Fatal("the collector runs although its configuration should be refused")
+	}
+	return c.logs()
+}
+
+func (c *collector) logs() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.log.String()
+}
+
+// metrics returns all that the file exporter has written so far.
+func (c *collector) metrics() []pmetric.Metrics {
+	c.t.Helper()
+	f, err := os.Open(c.out)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(c.t, err)
+	defer f.Close()
+	var all []pmetric.Metrics
+	lines := bufio.NewReader(f)
+	var decode pmetric.JSONUnmarshaler
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return all // a last line without an end is still being written
+		}
+		require.NoError(c.t, err)
+		md, err := decode.UnmarshalMetrics(line)
+		require.NoError(c.t, err)
+		all = append(all, md)
+	}
+}
+
+// point is a number data point with what identifies its series.
+type point struct {
+	metric   string
+	unit     string
+	resource map[string]any
+	attrs    map[string]any
+	value    float64
+	start    time.Time
+	at       time.Time
+}
+
+func (p point) str(key string) string { s, _ := p.attrs[key].(string); return s }
+
+// points returns every point of the metric, in the order of writing.
+func (c *collector) points(metric string) []point {
+	var all []point
+	for _, md := range c.metrics() {
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, sm := range rm.ScopeMetrics().All() {
+				for _, m := range sm.Metrics().All() {
+					if m.Name() != metric {
+						continue
+					}
+					var dps pmetric.NumberDataPointSlice
+					switch m.Type() {
+					case pmetric.MetricTypeSum:
+						dps = m.Sum().DataPoints()
+					case pmetric.MetricTypeGauge:
+						dps = m.Gauge().DataPoints()
+					default:
+						c.t.Fatalf("%s is a %v", metric, m.Type())
+					}
+					for _, dp := range dps.All() {
+						all = append(all, point{
+							metric: metric, unit: m.Unit(), resource: rm.Resource().Attributes().AsRaw(), attrs: dp.Attributes().AsRaw(),
+							value: dp.DoubleValue(), start: dp.StartTimestamp().AsTime(), at: dp.Timestamp().AsTime(),
+						})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// last returns the newest point of each series of the metric.
+func (c *collector) last(metric string) []point {
+	var order []string
+	newest := make(map[string]point)
+	for _, p := range c.points(metric) {
+		key := fmt.Sprint(p.resource, p.attrs)
+		if _, ok := newest[key]; !ok {
+			order = append(order, key)
+		}
+		newest[key] = p
+	}
+	out := make([]point, 0, len(order))
+	for _, k := range order {
+		out = append(out, newest[k])
+	}
+	return out
+}
+
+func healthy(endpoint string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+endpoint+"/", http.NoBody)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// freePort returns an address on loopback that nothing listens on.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
