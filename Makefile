@@ -58,7 +58,7 @@ e2e: $(COLLECTOR) ## run only the tests that start the built collector
 
 .PHONY: ci
 ci: ## everything that must hold before a change is merged
-	@started=$$SECONDS; for step in check-generated check-tidy lint cross build check-examples test fuzz-seeds; do \
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build check-examples check-run test fuzz-seeds; do \
 		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
 	echo; echo "== all of it held ($$((SECONDS - started)) s)"
 
@@ -97,6 +97,10 @@ cross: # no cgo anywhere, tests included, on every platform
 .PHONY: check-examples
 check-examples: $(COLLECTOR) # the built collector accepts every example configuration
 	@for c in examples/*/config.yaml; do echo "$$c"; OTLP_ENDPOINT=http://127.0.0.1:4318 $(COLLECTOR) validate --config $$c; done
+
+.PHONY: check-run
+check-run: build # make run prints, serves and stops as the README says
+	@scripts/check-run
 
 .PHONY: bench
 bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s)

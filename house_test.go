@@ -199,7 +199,7 @@ func TestNoCasesAreMissing(t *testing.T) {
 }
 
 func TestScriptsCanBeRun(t *testing.T) {
-	for _, name := range []string{".ci/run", "scripts/quickstart"} {
+	for _, name := range []string{".ci/run", "scripts/quickstart", "scripts/check-run"} {
 		info, err := os.Stat(name)
 		if err != nil {
 			t.Error(err)
