@@ -140,11 +140,11 @@ func TestSIGTERMLosesNoInterval(t *testing.T) {
 
 func TestSamplingIntervalLongerThanHalfAWrapIsRefused(t *testing.T) {
 	tr := twoSockets(t)
-	// The shortest wrap is that of psys: its limit of 60 kW is taken twice, so
-	// 262 143 328 911 µJ / 120 kW = 2.18 s.
-	log := launch(t, strings.Replace(strings.ReplaceAll(onTree(tr, "10s"), "${HEALTH}", freePort(t)), "sampling_interval: 100ms", "sampling_interval: 2s", 1)).fails()
+	// The shortest wrap is that of DRAM: its limit of 8 kW is taken twice, so
+	// 65 712 999 628 µJ / 16 kW = 4.107 s.
+	log := launch(t, strings.Replace(strings.ReplaceAll(onTree(tr, "10s"), "${HEALTH}", freePort(t)), "sampling_interval: 100ms", "sampling_interval: 3s", 1)).fails()
 	require.Contains(t, log, "sampling_interval")
-	require.Contains(t, log, "1.092s", "half the shortest wrap")
+	require.Contains(t, log, "2.053s", "half the shortest wrap")
 }
 
 func requireGrowing(t *testing.T, points []point) {

@@ -53,13 +53,13 @@ func twoSockets(t testing.TB) *tree {
 		kW               = 1_000_000_000
 	)
 	return newTree(t, []*counter{
-		{dir: "intel-rapl/intel-rapl:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, watts: 43_210, maxPower: 30_000_000_000, twin: -1, counted: true, value: pkgMax - 90*kW},
+		{dir: "intel-rapl/intel-rapl:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, watts: 18_321, maxPower: 9_500_000_000, twin: -1, counted: true, value: pkgMax - 90*kW},
 		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:0", name: "dram", modulus: dramMod, maxRange: dramMax, watts: 9_876.5, maxPower: 8_000_000_000, twin: -1, counted: true, value: 7},
-		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:1", name: "core", modulus: pkgMod, maxRange: pkgMax, watts: 30_000, maxPower: 30_000_000_000, twin: -1, value: 1},
-		{dir: "intel-rapl/intel-rapl:1", name: "package-1", modulus: pkgMod, maxRange: pkgMax, watts: 38_000.25, maxPower: 30_000_000_000, twin: -1, counted: true, value: 123_456},
+		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:1", name: "core", modulus: pkgMod, maxRange: pkgMax, watts: 12_000, maxPower: 9_500_000_000, twin: -1, value: 1},
+		{dir: "intel-rapl/intel-rapl:1", name: "package-1", modulus: pkgMod, maxRange: pkgMax, watts: 17_000.25, maxPower: 9_500_000_000, twin: -1, counted: true, value: pkgMax - 200*kW},
 		{dir: "intel-rapl/intel-rapl:1/intel-rapl:1:0", name: "dram", modulus: dramMod, maxRange: dramMax, watts: 8_000, maxPower: 8_000_000_000, twin: -1, counted: true, value: dramMax},
-		{dir: "intel-rapl/intel-rapl:2", name: "psys", modulus: pkgMod, maxRange: pkgMax, watts: 60_000, maxPower: 60_000_000_000, twin: -1, value: 42},
-		{dir: "intel-rapl-mmio/intel-rapl-mmio:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, twin: 0, maxPower: 30_000_000_000},
+		{dir: "intel-rapl/intel-rapl:2", name: "psys", modulus: pkgMod, maxRange: pkgMax, watts: 19_000, maxPower: 9_900_000_000, twin: -1, value: 42},
+		{dir: "intel-rapl-mmio/intel-rapl-mmio:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, twin: 0, maxPower: 9_500_000_000},
 	})
 }
 

@@ -125,6 +125,9 @@ type Problem struct {
 	Class  Class
 	Path   string // the file or folder concerned, as seen by this process; may be ""
 	Remedy string // what would make it work: exact file, mode, capability or rule; may be ""
+	// Finding marks what is odd about what is there, not a read that failed: it is
+	// reported when it is found, and that it is not reported again means nothing.
+	Finding bool
 	Err    error  // cause; may wrap errors.ErrUnsupported or a syscall.Errno
 }
 

@@ -89,10 +89,7 @@ func (p *metricsProcessor) start(context.Context, component.Host) error {
 		return nil
 	}
 	now := time.Now()
-	streams, err := newStreams(p.config.MaxStreams, p.config.StaleAfter, now.UnixNano())
-	if err != nil {
-		return err
-	}
+	streams := newStreams(p.config.MaxStreams, p.config.StaleAfter, now.UnixNano())
 	src, tables, err := p.open(p.config)
 	if err != nil {
 		return err

@@ -62,8 +62,13 @@ func (h hasher) value(v pcommon.Value, seed uint64) xxh3.Uint128 {
 	case pcommon.ValueTypeBytes:
 		bytes := v.Bytes()
 		acc := number(uint64(bytes.Len()), seed^tagBytes) //nolint:gosec // a length
-		for i := range bytes.Len() {
-			acc = number(uint64(bytes.At(i)), acc.Hi^acc.Lo)
+		var b [64]byte                                    // in pieces: pdata gives single bytes, or a copy of all
+		for i := 0; i < bytes.Len(); {
+			n := 0
+			for ; n < len(b) && i < bytes.Len(); n, i = n+1, i+1 {
+				b[n] = bytes.At(i)
+			}
+			acc = xxh3.Hash128Seed(b[:n], acc.Hi^acc.Lo)
 		}
 		return acc
 	case pcommon.ValueTypeSlice:

@@ -1,6 +1,7 @@
 package carbonprocessor
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -37,6 +38,10 @@ func TestDifferentAttributesAreDifferentStreams(t *testing.T) {
 		{"a": nil},
 		{"a": []byte("1")},
 		{"a": []byte("")},
+		{"a": bytes.Repeat([]byte("1"), 64)}, // bytes are hashed in pieces of 64
+		{"a": bytes.Repeat([]byte("1"), 65)},
+		{"a": append(bytes.Repeat([]byte("1"), 64), '2')},
+		{"a": append([]byte("2"), bytes.Repeat([]byte("1"), 64)...)},
 		{"a": []any{}},
 		{"a": []any{"1"}},
 		{"a": []any{"1", "2"}},

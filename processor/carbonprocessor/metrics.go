@@ -47,10 +47,19 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 	for i := range sms.Len() {
 		sm := sms.At(i)
 		list := sm.Metrics()
-		for j, n := 0, list.Len(); j < n; j++ { // what is appended on the way is not input
+		n := list.Len() // what is appended on the way is not input
+		looked, given := false, [families]bool{}
+		for j := range n {
 			m := list.At(j)
 			f := p.family(m.Name())
 			if f == nil || !p.convertible(m) {
+				continue
+			}
+			if !looked {
+				looked, given = true, p.given(list, n)
+			}
+			if given[f.index] {
+				p.dropped[alreadyPriced] += int64(m.Sum().DataPoints().Len())
 				continue
 			}
 			if !known { // only resources with energy are worth a look
@@ -74,6 +83,20 @@ func (p *metricsProcessor) family(name string) *family {
 		return p.workload
 	}
 	return nil
+}
+
+// given says whose emissions are among the first n metrics: the sender has priced
+// its energy, and a second series under the same name would corrupt the first.
+func (p *metricsProcessor) given(list pmetric.MetricSlice, n int) (given [families]bool) {
+	for i := range n {
+		switch list.At(i).Name() {
+		case p.host.emissions:
+			given[p.host.index] = true
+		case p.workload.emissions:
+			given[p.workload.index] = true
+		}
+	}
+	return given
 }
 
 // convertible reports whether the metric is a monotonic sum in joules, and counts

@@ -7,8 +7,11 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/names"
 )
 
+const families = 2 // those of hosts and of workloads
+
 // family is a metric of energy and what becomes of it.
 type family struct {
+	index                          int
 	input, emissions, lower, upper string
 	what                           string
 }
@@ -23,6 +26,7 @@ func hostFamily() *family {
 
 func workloadFamily() *family {
 	return &family{
+		index: 1,
 		input: names.MetricEnergy, emissions: names.MetricEmissions,
 		lower: names.MetricEmissionsLower, upper: names.MetricEmissionsUpper,
 		what: "CO2-equivalent emitted for the energy attributed to a workload",

@@ -3,8 +3,6 @@ package carbonprocessor
 import (
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"github.com/otelcarbon/otelcarbon/internal/emission"
 )
 
@@ -23,6 +21,9 @@ type stream struct {
 	half   float64 // relative half-width of the power, from the method
 	seen   time.Duration
 	sums   []series // what has been emitted for it; empty for deltas
+
+	id           identity
+	older, newer *stream // neighbors in the order of use
 }
 
 // A series is one cumulative output of a stream: the part of its emissions that
@@ -109,7 +110,9 @@ func (s *stream) accept(r reading) {
 // streams holds the newest streams, up to a limit. It is not safe for concurrent
 // use. Moments of observation are durations since it was made.
 type streams struct {
-	lru   *simplelru.LRU[identity, *stream]
+	byID  map[identity]*stream
+	ring  stream  // in the order of use: ring.newer is the oldest, ring.older the newest
+	guess *stream // what was used after the stream found last, the last time; may be nil
 	limit int
 	stale time.Duration
 	made  int64 // ns since 1970
@@ -121,59 +124,73 @@ type streams struct {
 	capacity, expired int64 // evictions since the last report
 }
 
-func newStreams(limit int, stale time.Duration, made int64) (*streams, error) {
-	lru, err := simplelru.NewLRU[identity, *stream](limit, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &streams{lru: lru, limit: limit, stale: stale, made: made, born: made}, nil
+func newStreams(limit int, stale time.Duration, made int64) *streams {
+	t := &streams{byID: make(map[identity]*stream), limit: limit, stale: stale, made: made, born: made}
+	t.ring.older, t.ring.newer = &t.ring, &t.ring
+	return t
 }
 
 // find returns the stream, or nil if it is not known or was silent for too long.
-// What it returns is the most recently used from now on.
+// What it returns is the most recently used from now on. Senders repeat themselves:
+// most streams are found where they stood in the batch before, without the map.
 func (t *streams) find(id identity, now time.Duration) *stream {
-	s, ok := t.lru.Get(id)
-	if !ok {
-		return nil
+	s := t.guess
+	if s == nil || s.id != id {
+		if s = t.byID[id]; s == nil {
+			return nil
+		}
 	}
 	if now-s.seen > t.stale { // refused points keep a stream in memory, but do not keep it valid
-		t.lru.Remove(id)
-		t.forget(s, now)
+		t.remove(s, now)
 		t.expired++
 		return nil
 	}
+	if t.guess = s.newer; t.guess == &t.ring {
+		t.guess = nil
+		return s // the newest already
+	}
+	s.unlink()
+	t.use(s)
 	return s
 }
 
 // add makes room first if there is none.
 func (t *streams) add(id identity, s *stream, now time.Duration) {
-	s.seen = now
-	for t.lru.Len() >= t.limit {
-		_, oldest, _ := t.lru.RemoveOldest()
-		t.forget(oldest, now)
+	s.id, s.seen = id, now
+	for len(t.byID) >= t.limit {
+		t.remove(t.ring.newer, now)
 		t.capacity++
 	}
-	t.lru.Add(id, s)
+	t.byID[id] = s
+	t.use(s)
 }
 
 // sweep drops streams that were silent for too long, from the least recently used
 // on. Every stream is dropped once, so that the cost per point stays constant.
 func (t *streams) sweep(now time.Duration) {
-	for {
-		_, s, ok := t.lru.GetOldest()
-		if !ok || now-s.seen <= t.stale {
-			return
-		}
-		t.lru.RemoveOldest()
-		t.forget(s, now)
+	for len(t.byID) > 0 && now-t.ring.newer.seen > t.stale {
+		t.remove(t.ring.newer, now)
 		t.expired++
 	}
 }
 
-// forget moves born behind the newest point of s, but never into the future: one
+// remove moves born behind the newest point of s, but never into the future: one
 // sender whose clock is ahead must not delay everyone else's streams.
-func (t *streams) forget(s *stream, now time.Duration) {
+func (t *streams) remove(s *stream, now time.Duration) {
+	if t.guess == s {
+		t.guess = nil
+	}
+	delete(t.byID, s.id)
+	s.unlink()
 	t.born = max(t.born, min(s.last, t.made+int64(now))+1)
 }
 
-func (t *streams) len() int { return t.lru.Len() }
+// use makes s, which is not in the ring, the newest.
+func (t *streams) use(s *stream) {
+	s.older, s.newer = t.ring.older, &t.ring
+	s.older.newer, t.ring.older = s, s
+}
+
+func (s *stream) unlink() { s.older.newer, s.newer.older = s.newer, s.older }
+
+func (t *streams) len() int { return len(t.byID) }

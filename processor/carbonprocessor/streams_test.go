@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // The processor began at 100; times are ns for brevity.
@@ -77,8 +79,7 @@ func TestAcceptKeepsTheLastStatedStart(t *testing.T) {
 }
 
 func TestStreamsAreBounded(t *testing.T) {
-	all, err := newStreams(2, time.Minute, 100)
-	require.NoError(t, err)
+	all := newStreams(2, time.Minute, 100)
 	id := func(n uint64) identity { return identity{lo: n} }
 	all.add(id(1), &stream{last: 105}, 10)
 	all.add(id(2), &stream{last: 106}, 10)
@@ -92,8 +93,7 @@ func TestStreamsAreBounded(t *testing.T) {
 }
 
 func TestSilentStreamsAreForgotten(t *testing.T) {
-	all, err := newStreams(10, time.Minute, 0)
-	require.NoError(t, err)
+	all := newStreams(10, time.Minute, 0)
 	id := func(n uint64) identity { return identity{lo: n} }
 	all.add(id(1), &stream{last: 1}, 0)
 	all.add(id(2), &stream{last: 2}, 30*time.Second)
@@ -109,9 +109,56 @@ func TestSilentStreamsAreForgotten(t *testing.T) {
 // A sender whose clock is a day ahead must not make everyone else's new streams
 // wait for a baseline.
 func TestAPointFromTheFutureDoesNotMoveBornThere(t *testing.T) {
-	all, err := newStreams(10, time.Minute, 0)
-	require.NoError(t, err)
+	all := newStreams(10, time.Minute, 0)
 	all.add(identity{lo: 1}, &stream{last: int64(24 * time.Hour)}, 0)
 	all.sweep(2 * time.Minute)
 	require.Equal(t, int64(2*time.Minute)+1, all.born)
+}
+
+// Whatever the order of arrival, guessed right or not, streams are what a list of
+// recent use and a map would hold.
+func TestStreamsAreAListOfRecentUse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const limit, stale = 5, 20
+		var evicted, expired int64
+		all := newStreams(limit, stale, 0)
+		model, err := simplelru.NewLRU[identity, *stream](limit, nil)
+		require.NoError(t, err)
+		now := time.Duration(0)
+		for range rapid.IntRange(1, 100).Draw(t, "steps") {
+			now += time.Duration(rapid.IntRange(0, 8).Draw(t, "pause"))
+			all.sweep(now)
+			for _, s, ok := model.GetOldest(); ok && now-s.seen > stale; _, s, ok = model.GetOldest() {
+				model.RemoveOldest()
+				expired++
+			}
+			id := identity{lo: rapid.Uint64Range(1, 8).Draw(t, "id")}
+			want, _ := model.Get(id)
+			if want != nil && now-want.seen > stale {
+				model.Remove(id)
+				want = nil
+				expired++
+			}
+			got := all.find(id, now)
+			require.Same(t, want, got)
+			switch {
+			case got == nil:
+				s := &stream{}
+				all.add(id, s, now)
+				if model.Add(id, s) {
+					evicted++
+				}
+			case rapid.Bool().Draw(t, "accepted"):
+				got.seen = now
+			}
+			require.Equal(t, model.Len(), all.len())
+			require.Equal(t, [2]int64{evicted, expired}, [2]int64{all.capacity, all.expired})
+			at := all.ring.newer
+			for _, s := range model.Values() { // from the oldest on
+				require.Same(t, s, at)
+				at = at.newer
+			}
+			require.Same(t, &all.ring, at)
+		}
+	})
 }

@@ -16,6 +16,7 @@ type outcome uint8
 const (
 	converted outcome = iota
 	first             // nothing to price yet
+	alreadyPriced
 	duplicated
 	invalidTime
 	late
@@ -33,7 +34,8 @@ const (
 
 func reasons() [outcomes]string {
 	return [outcomes]string{
-		duplicated: "duplicate", invalidTime: "invalid_time", late: "out_of_order", negative: "negative",
+		alreadyPriced: "already_priced",
+		duplicated:    "duplicate", invalidTime: "invalid_time", late: "out_of_order", negative: "negative",
 		noIntensity: "no_intensity", noValue: "no_value", notFinite: "not_finite", notMonotonic: "not_monotonic",
 		overflow: "overflow", wrongTemporality: "wrong_temporality", wrongType: "wrong_type", wrongUnit: "wrong_unit",
 	}

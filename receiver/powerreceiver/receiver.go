@@ -20,6 +20,10 @@ import (
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
 
+// minPatience is the least time for which the host's sum waits for a part that
+// cannot be read.
+const minPatience = 30 * time.Second
+
 // powerReceiver is a scraperhelper controller with two additions: it can be shut
 // down twice, and it reports the interval that was under way when it is.
 type powerReceiver struct {
@@ -79,17 +83,19 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	}
 	if err = tel.observe(smp); err != nil {
 		tel.shutdown()
-		return errors.Join(err, smp.stop())
+		return errors.Join(err, smp.stop(ctx))
 	}
 	r.scraper = &scraper{
 		sampler:  smp,
 		mb:       metadata.NewMetricsBuilder(r.cfg.MetricsBuilderConfig, r.set, metadata.WithStartTime(pcommon.NewTimestampFromTime(time.Now()))),
 		resource: rb.Emit(),
 		streams:  make(map[string]*stream),
+		shortest: r.cfg.SamplingInterval / 2,
+		patience: max(3*r.cfg.CollectionInterval, minPatience),
 	}
 	if err = r.Metrics.Start(ctx, h); err != nil {
 		tel.shutdown()
-		return errors.Join(err, smp.stop())
+		return errors.Join(err, smp.stop(ctx))
 	}
 	r.started = true
 	return nil
@@ -102,7 +108,7 @@ func (r *powerReceiver) Shutdown(ctx context.Context) error {
 		if !r.started {
 			return
 		}
-		r.err = errors.Join(r.Metrics.Shutdown(ctx), r.flush(ctx), r.scraper.sampler.stop())
+		r.err = errors.Join(r.Metrics.Shutdown(ctx), r.flush(ctx), r.scraper.sampler.stop(ctx))
 		r.tel.shutdown()
 	})
 	return r.err

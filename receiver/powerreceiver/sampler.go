@@ -1,10 +1,12 @@
 package powerreceiver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,6 +19,9 @@ import (
 // for again: a driver may be loaded, a device plugged in.
 const reopenInterval = time.Minute
 
+// patience is how long Start and Shutdown wait for a read that does not end.
+const patience = 5 * time.Second
+
 // source is one sensor and what is known about it.
 type source struct {
 	name     string
@@ -26,8 +31,10 @@ type source struct {
 
 	sensor   sensor.Sensor // nil while it is not there
 	reopenAt time.Time
-	gave     int                 // readings in the last sample
-	problems map[problemKey]bool // those that hold now; true: seen in this sample
+	gave     int   // readings in the last sample
+	silent   bool  // has given nothing since it was opened
+	err      error // of the last read
+	problems map[problemKey]*trouble
 }
 
 type problemKey struct {
@@ -57,10 +64,12 @@ type sampler struct {
 	reading  chan struct{} // holds one token: the right to use the sensors and what follows
 	readings []sensor.Reading
 	measured map[string]bool // hw.type of parts that a sensor gave, now or before
+	stopped  bool
 
-	mu       sync.Mutex
-	ledger   *ledger.Ledger
-	failures []error // problems that began since the last call of takeFailures
+	busy atomic.Pointer[source] // the one that is being read
+
+	mu     sync.Mutex
+	ledger *ledger.Ledger
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -93,14 +102,16 @@ func (s *sampler) start(ctx context.Context) error {
 	if len(errs) > 0 {
 		return errors.Join(append(errs, s.closeSensors())...)
 	}
-	s.sample(ctx)
-	for _, src := range s.sources {
-		if err := s.checkAfterFirstRead(src); err != nil {
-			errs = append(errs, err)
+	if answered := s.sampleNow(ctx, patience); !answered {
+		s.logger.Warn("power sensor does not answer", zap.String("sensor", s.isReading()))
+		errs = append(errs, s.missRequired())
+	} else {
+		for _, src := range s.sources {
+			errs = append(errs, s.checkAfterFirstRead(src))
 		}
 	}
-	if len(errs) > 0 {
-		return errors.Join(append(errs, s.closeSensors())...)
+	if err := errors.Join(errs...); err != nil {
+		return errors.Join(err, s.stop(ctx))
 	}
 	// Not Start's context: that one ends when Start does.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -114,29 +125,38 @@ func (s *sampler) openSource(src *source) error {
 	opened, err := src.open()
 	switch {
 	case err == nil:
-		src.sensor = opened
-		fields := []zap.Field{zap.String("sensor", src.name)}
-		if d, ok := opened.(describer); ok {
-			fields = append(fields, zap.String("what", d.Describe()))
-		}
-		s.logger.Info("reading power sensor", fields...)
+		src.sensor, src.silent = opened, true
 		return nil
 	case !errors.Is(err, errors.ErrUnsupported):
 		return fmt.Errorf("sensor %s: %w", src.name, err) // a wrong configuration
 	case src.required:
 		return fmt.Errorf("sensors::%s::required is true, but the sensor is not available: %w", src.name, err)
 	}
-	src.reopenAt = time.Now().Add(reopenInterval)
-	if src.problems == nil { // the first time
-		src.problems = make(map[problemKey]bool)
+	now := time.Now()
+	src.reopenAt = now.Add(reopenInterval)
+	reasons, changed := make(map[problemKey]*trouble), src.problems == nil
+	for p := range sensor.Problems(err) {
+		k := problemKey{p.Class, p.Path}
+		changed = changed || src.problems[k] == nil
+		reasons[k] = &trouble{told: true, toldAt: now, lasts: true}
+	}
+	src.problems = reasons
+	if changed {
 		log := s.logger.Info
 		if src.named {
 			log = s.logger.Warn
 		}
 		log("power sensor not available", zap.String("sensor", src.name), zap.Error(err))
 	}
-	for p := range sensor.Problems(err) {
-		src.problems[problemKey{p.Class, p.Path}] = true
+	return nil
+}
+
+// missRequired is the error of Start when nothing was read in time.
+func (s *sampler) missRequired() error {
+	for _, src := range s.sources {
+		if src.required {
+			return fmt.Errorf("sensors::%s::required is true, but %s does not answer", src.name, s.isReading())
+		}
 	}
 	return nil
 }
@@ -147,6 +167,13 @@ func (s *sampler) checkAfterFirstRead(src *source) error {
 	if src.sensor == nil {
 		return nil
 	}
+	if src.required && src.gave == 0 && src.err != nil {
+		return fmt.Errorf("sensors::%s::required is true, but nothing can be read: %w", src.name, src.err)
+	}
+	return s.checkWrap(src)
+}
+
+func (s *sampler) checkWrap(src *source) error {
 	if w, ok := src.sensor.(wrapper); ok {
 		switch wrap := w.Wrap(); {
 		case wrap/2 < minSampling && wrap > 0: // no machine has such a counter: its stated range is wrong
@@ -156,9 +183,6 @@ func (s *sampler) checkAfterFirstRead(src *source) error {
 			return fmt.Errorf("sampling_interval: %v is too long: a counter of %s can wrap in %v; use at most %v, half of that",
 				s.interval, src.name, wrap.Round(time.Millisecond), (wrap / 2).Truncate(time.Millisecond))
 		}
-	}
-	if src.required && src.gave == 0 {
-		return fmt.Errorf("sensors::%s::required is true, but nothing can be read: %w", src.name, errors.Join(s.takeFailures()...))
 	}
 	return nil
 }
@@ -171,63 +195,114 @@ func (s *sampler) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.sampleNow(ctx, 0)
+			select {
+			case <-s.reading:
+				s.sample(ctx)
+				s.reading <- struct{}{}
+			default: // one is being taken
+			}
 		}
 	}
 }
 
-// sampleNow takes a sample unless one is being taken already, in which case it
-// waits for that one, for at most the given time.
-func (s *sampler) sampleNow(ctx context.Context, wait time.Duration) {
+// sampleNow has a sample taken, unless one is being taken already, and waits for
+// it, but not for longer than the given time: a read that hangs must hold back
+// nobody. It reports whether the sample was booked.
+func (s *sampler) sampleNow(ctx context.Context, wait time.Duration) bool {
 	select {
 	case <-s.reading:
-		defer func() { s.reading <- struct{}{} }()
-		s.sample(ctx)
-		return
+		s.wg.Go(func() {
+			defer func() { s.reading <- struct{}{} }()
+			s.sample(ctx)
+		})
 	default:
-	}
-	if wait <= 0 {
-		return
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-s.reading:
 		s.reading <- struct{}{}
+		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return false
+}
+
+// isReading names the sensor that is being read.
+func (s *sampler) isReading() string {
+	if src := s.busy.Load(); src != nil {
+		return src.name
+	}
+	return ""
 }
 
 // sample reads every sensor once and books the readings.
 func (s *sampler) sample(ctx context.Context) {
+	if s.stopped {
+		return
+	}
 	began := time.Now()
 	readings := s.readings[:0]
 	for _, src := range s.sources {
-		if src.sensor == nil && !began.Before(src.reopenAt) {
-			if err := s.openSource(src); err != nil {
-				s.logger.Warn("power sensor not available", zap.Error(err))
-				src.reopenAt = began.Add(reopenInterval)
-			}
-		}
-		src.gave = 0
-		if src.sensor == nil {
-			continue
-		}
-		before := len(readings)
-		var err error
-		readings, err = src.sensor.Read(ctx, readings)
-		src.gave = len(readings) - before
-		s.remember(readings[before:])
-		if err != nil || len(src.problems) > 0 {
-			s.note(ctx, src, err)
-		}
+		readings = s.read(ctx, src, readings)
 	}
 	s.readings = readings
 	s.mu.Lock()
 	s.ledger.Book(readings)
 	s.mu.Unlock()
 	s.record.sampled(ctx, time.Since(began))
+}
+
+// read appends what one sensor gives. A sensor that was missing is looked for
+// once in a while.
+func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) []sensor.Reading {
+	s.busy.Store(src)
+	defer s.busy.Store(nil)
+	src.gave, src.err = 0, nil
+	missed := src.sensor == nil
+	if now := time.Now(); missed && !now.Before(src.reopenAt) {
+		if err := s.openSource(src); err != nil {
+			s.logger.Warn("power sensor not available", zap.Error(err))
+			src.reopenAt = now.Add(reopenInterval)
+		}
+	}
+	if src.sensor == nil {
+		return dst
+	}
+	before := len(dst)
+	dst, src.err = src.sensor.Read(ctx, dst)
+	src.gave = len(dst) - before
+	s.remember(dst[before:])
+	if src.silent && src.gave > 0 {
+		src.silent = false
+		s.introduce(src, dst[before:])
+	}
+	if ctx.Err() != nil {
+		return dst // what was not read because of that is no better and no worse than before
+	}
+	if src.err != nil || len(src.problems) > 0 {
+		s.note(ctx, src)
+	}
+	if missed {
+		if err := s.checkWrap(src); err != nil {
+			s.logger.Warn("counters can wrap unseen", zap.Error(err))
+		}
+	}
+	return dst
+}
+
+// introduce says what a sensor gives, when it does for the first time.
+func (s *sampler) introduce(src *source, readings []sensor.Reading) {
+	parts := make([]string, len(readings))
+	for i := range readings {
+		parts[i] = readings[i].Part.ID
+	}
+	fields := []zap.Field{zap.String("sensor", src.name), zap.Strings("parts", parts)}
+	if d, ok := src.sensor.(describer); ok {
+		fields = append(fields, zap.String("what", d.Describe()))
+	}
+	s.logger.Info("reading power sensor", fields...)
 }
 
 // remember notes which types of parts something better than the model gives.
@@ -243,40 +318,81 @@ func (s *sampler) remember(readings []sensor.Reading) {
 // from Read.
 func (s *sampler) isMeasured(hwType string) bool { return s.measured[hwType] }
 
-// note counts failures, and speaks only when one begins or ends.
-func (s *sampler) note(ctx context.Context, src *source, err error) {
-	for k := range src.problems {
-		src.problems[k] = false
+// note counts failures, and speaks when one begins or ends.
+func (s *sampler) note(ctx context.Context, src *source) {
+	now := time.Now()
+	for _, t := range src.problems {
+		t.seen = false
 	}
-	for p := range sensor.Problems(err) {
+	var began []*sensor.Problem
+	for p := range sensor.Problems(src.err) {
 		s.record.readFailed(ctx, src.name, p.Class)
 		k := problemKey{p.Class, p.Path}
-		if _, known := src.problems[k]; !known {
-			s.logger.Warn("power sensor cannot be read", zap.String("sensor", src.name), zap.Error(p))
-			s.mu.Lock()
-			s.failures = append(s.failures, p)
-			s.mu.Unlock()
+		t := src.problems[k]
+		if t == nil {
+			if len(src.problems) >= maxTroubles {
+				continue
+			}
+			if src.problems == nil {
+				src.problems = make(map[problemKey]*trouble)
+			}
+			t = new(trouble)
+			src.problems[k] = t
 		}
-		if src.problems == nil {
-			src.problems = make(map[problemKey]bool)
+		t.odd = p.Finding
+		if t.seen = true; t.begin(now) {
+			began = append(began, p)
 		}
-		src.problems[k] = true
 	}
-	for k, now := range src.problems {
-		if !now {
-			delete(src.problems, k)
+	s.tell(src, began)
+	for k, t := range src.problems {
+		if t.seen {
+			continue
+		}
+		if t.end() && !t.odd && !src.fails(k.path) {
 			s.logger.Info("power sensor can be read again", zap.String("sensor", src.name), zap.String("path", k.path), zap.String("was", string(k.class)))
+		}
+		if t.over(now) {
+			delete(src.problems, k)
 		}
 	}
 }
 
-// takeFailures returns the problems that began since it was last called.
-func (s *sampler) takeFailures() []error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := s.failures
-	s.failures = nil
-	return f
+// tell logs failures that began, those of one class together: the counters of a
+// machine mostly fail for one reason.
+func (s *sampler) tell(src *source, began []*sensor.Problem) {
+	for len(began) > 0 {
+		first := began[0]
+		var also []string
+		rest := began[:0]
+		for _, p := range began[1:] {
+			if p.Class == first.Class && p.Finding == first.Finding {
+				also = append(also, p.Path)
+			} else {
+				rest = append(rest, p)
+			}
+		}
+		began = rest
+		fields := []zap.Field{zap.String("sensor", src.name), zap.Error(first)}
+		if len(also) > 0 {
+			fields = append(fields, zap.Strings("likewise", also))
+		}
+		if first.Finding {
+			s.logger.Warn("power sensor has something that is not counted", fields...)
+		} else {
+			s.logger.Warn("power sensor cannot be read", fields...)
+		}
+	}
+}
+
+// fails reports whether there is a failure of this file in the present sample.
+func (src *source) fails(path string) bool {
+	for k, t := range src.problems {
+		if t.seen && k.path == path {
+			return true
+		}
+	}
+	return false
 }
 
 // unavailable yields the sensors that give nothing now, with the reason's class.
@@ -288,18 +404,25 @@ func (s *sampler) unavailable(yield func(name string, class sensor.Class) bool) 
 		return // a sample is being taken: the next collection will tell
 	}
 	for _, src := range s.sources {
-		if src.gave > 0 {
+		if src.gave > 0 || src.sensor != nil && src.err == nil { // the latter is not needed
 			continue
 		}
-		class := sensor.IO
-		for k := range src.problems {
-			class = k.class
-			break
-		}
-		if !yield(src.name, class) {
+		if !yield(src.name, src.class()) {
 			return
 		}
 	}
+}
+
+// class is that of the problems; of several, the first by name, so that a lasting
+// state is one series.
+func (src *source) class() sensor.Class {
+	first := sensor.Class("")
+	for k, t := range src.problems {
+		if t.lasts && (first == "" || k.class < first) {
+			first = k.class
+		}
+	}
+	return cmp.Or(first, sensor.IO)
 }
 
 func (s *sampler) closeSensors() error {
@@ -314,11 +437,37 @@ func (s *sampler) closeSensors() error {
 }
 
 // stop ends sampling and closes the sensors. It may be called twice, and before
-// start.
-func (s *sampler) stop() error {
+// start. A read that does not end is left behind, after ctx or some patience: its
+// sensors are closed when it ends after all.
+func (s *sampler) stop(ctx context.Context) error {
 	if s.cancel != nil {
 		s.cancel()
 	}
+	select {
+	case <-s.reading:
+		return s.finish()
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-s.reading:
+		return s.finish()
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	go func() {
+		<-s.reading
+		_ = s.finish()
+	}()
+	return fmt.Errorf("power sensor %s does not answer and is left open", s.isReading())
+}
+
+// finish is called by who may read: nobody else does, or will.
+func (s *sampler) finish() error {
+	s.stopped = true
+	err := s.closeSensors()
+	s.reading <- struct{}{}
 	s.wg.Wait()
-	return s.closeSensors()
+	return err
 }

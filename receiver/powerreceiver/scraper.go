@@ -2,12 +2,11 @@ package powerreceiver
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/scraper/scrapererror"
+	"go.uber.org/zap"
 
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
@@ -29,6 +28,12 @@ type scraper struct {
 
 	accounts []ledger.Account // scratch
 	streams  map[string]*stream
+
+	shortest time.Duration // interval for which a power is told
+	patience time.Duration // how long the host waits for a part
+
+	late    trouble // a sample that was not there in time
+	demoted bool    // told that the envelope was wrong
 }
 
 // stream is what has been emitted of one account, and where its series begins.
@@ -38,12 +43,21 @@ type stream struct {
 	at    time.Time        // newest reading emitted, monotonic clock
 	wall  time.Time        // time stamp under which it was emitted
 	total unit.Microjoules // account's total then
+
+	powerAt    time.Time        // newest reading that a power was told for
+	powerTotal unit.Microjoules // account's total then
 }
 
 // scrape takes a fresh sample and reports every part of which something new is
 // known. A part that could not be read is missing, not zero.
 func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
-	s.sampler.sampleNow(ctx, freshWait)
+	if booked := s.sampler.sampleNow(ctx, freshWait); !booked && ctx.Err() == nil {
+		if s.late.begin(time.Now()) {
+			s.sampler.logger.Warn("power sensor does not answer; meanwhile its parts are missing", zap.String("sensor", s.sampler.isReading()))
+		}
+	} else if booked && s.late.end() {
+		s.sampler.logger.Info("power sensors answer again")
+	}
 
 	s.accounts = s.accounts[:0]
 	s.sampler.mu.Lock()
@@ -52,28 +66,45 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 	}
 	s.sampler.mu.Unlock()
 
-	missing := 0
-	var newest time.Time
+	var hostAccount *ledger.Account
 	for i := range s.accounts {
-		if s.accounts[i].Kind == ledger.HostAccount {
-			newest = s.accounts[i].At
+		if a := &s.accounts[i]; a.Kind == ledger.HostAccount {
+			hostAccount = a
+			s.tellDemoted(a.Stats.Demoted)
 		}
 	}
+	complete := true
 	for i := range s.accounts {
-		if a := &s.accounts[i]; a.Kind == ledger.PartAccount && !a.Live {
-			a.At = newest // a part that something else measures now: its total holds, and the sum needs it
+		a := &s.accounts[i]
+		if a.Kind == ledger.PartAccount && !a.Live {
+			a.At = hostAccount.At // something else measures it now: its total holds, and the sum needs it
 		}
-		if !s.emit(&s.accounts[i]) {
-			missing++
+		if a != hostAccount && !s.emit(a) && s.awaited(a, hostAccount) {
+			complete = false
 		}
 	}
-	out := s.mb.Emit(metadata.WithResource(s.resource))
-	// Only what is new: a sensor that stays unreadable was reported once, by the
-	// sampler, and is to be seen in the internal telemetry.
-	if failures := s.sampler.takeFailures(); len(failures) > 0 && len(s.accounts) > 0 {
-		return out, scrapererror.NewPartialScrapeError(errors.Join(failures...), max(missing, 1))
+	// The host is the sum of its parts: without one of them it is not known.
+	if hostAccount != nil && complete {
+		s.emit(hostAccount)
 	}
-	return out, nil
+	// Failures are no error of the scrape: the sampler tells them once, and counts
+	// each; an error would be logged again at every collection.
+	return s.mb.Emit(metadata.WithResource(s.resource)), nil
+}
+
+// awaited reports whether a part that has given nothing new belongs to the host
+// and may still come. One that is silent for long is not waited for: its energy
+// arrives, if ever, in the sum.
+func (s *scraper) awaited(a, host *ledger.Account) bool {
+	return a.Kind == ledger.PartAccount && host.At.Sub(a.At) <= s.patience
+}
+
+// tellDemoted says once that the envelope is no more what the host draws.
+func (s *scraper) tellDemoted(now bool) {
+	if now && !s.demoted {
+		s.sampler.logger.Warn("psys shows less than the parts in it; from now on the host is the sum of its parts")
+	}
+	s.demoted = now
 }
 
 // emit records the points of one account, or nothing if it has not advanced.
@@ -87,15 +118,14 @@ func (s *scraper) emit(a *ledger.Account) bool {
 	}
 	st := s.streams[id]
 	if st == nil {
-		st = &stream{start: a.Start, at: a.Start, wall: a.Start}
+		st = &stream{start: a.Start, at: a.Start, wall: a.Start, powerAt: a.Start}
 		s.streams[id] = st
 	}
 	if !a.At.After(st.at) {
 		return false
 	}
-	st.stepBack(a.At)
-	power := (a.Energy - st.total).Power(a.At.Sub(st.at))
-	st.at, st.wall, st.total = a.At, a.At, a.Energy
+	st.advance(a)
+	power, known := st.power(a, s.shortest)
 
 	start, ts := pcommon.NewTimestampFromTime(st.start), pcommon.NewTimestampFromTime(st.wall)
 	joules := (a.Energy - st.base).Joules()
@@ -103,11 +133,13 @@ func (s *scraper) emit(a *ledger.Account) bool {
 	switch a.Kind {
 	case ledger.HostAccount:
 		s.mb.RecordHwHostEnergyDataPoint(ts, joules, id)
-		s.mb.RecordHwHostPowerDataPoint(ts, power.Watts(), id)
+		if known {
+			s.mb.RecordHwHostPowerDataPoint(ts, power.Watts(), id)
+		}
 	case ledger.PartAccount:
 		p := a.Part
 		s.mb.RecordHwEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
-		if a.Live {
+		if known && a.Live {
 			s.mb.RecordHwPowerDataPoint(ts, power.Watts(), id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 		}
 	case ledger.DetailAccount:
@@ -117,15 +149,35 @@ func (s *scraper) emit(a *ledger.Account) bool {
 	return true
 }
 
-// stepBack begins a new series when the wall clock was set back behind the last
-// time stamp: the old one cannot be continued, because time stamps must grow.
-// Nothing is lost: the new series begins where the old one ended.
-func (st *stream) stepBack(at time.Time) {
-	if at.Round(0).After(st.wall.Round(0)) { // Round strips the monotonic clock
-		return
+// maxSlew is how far the wall clock may be set back before a series is begun anew.
+const maxSlew = time.Minute
+
+// advance takes in the newest reading and finds its time stamp. Time stamps of a
+// series must grow: where the wall clock was set back a little, they go on at half
+// its speed until it has caught up; where it was set back far, a new series begins
+// where the old one ended, so that their increments still add up.
+func (st *stream) advance(a *ledger.Account) {
+	wall, elapsed := a.At.Round(0), a.At.Sub(st.at) // Round strips the monotonic clock
+	if slowest := st.wall.Round(0).Add(max(elapsed/2, 1)); wall.Before(slowest) {
+		if slowest.Sub(wall) <= maxSlew {
+			wall = slowest
+		} else {
+			st.start, st.base = wall.Add(-elapsed), st.total
+		}
 	}
-	st.start = at.Round(0).Add(-at.Sub(st.at))
-	st.base = st.total
+	st.at, st.wall, st.total = a.At, wall, a.Energy
+}
+
+// power returns the mean power since it was last told, unless that was too short
+// a while ago to mean anything: a counter that has not moved yet is not 0 W.
+func (st *stream) power(a *ledger.Account, shortest time.Duration) (unit.Microwatts, bool) {
+	elapsed := a.At.Sub(st.powerAt)
+	if elapsed < shortest {
+		return 0, false
+	}
+	p := (a.Energy - st.powerTotal).Power(elapsed)
+	st.powerAt, st.powerTotal = a.At, a.Energy
+	return p, true
 }
 
 func parent(id string) []metadata.MetricAttributeOption {

@@ -17,7 +17,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/collector/scraper/scrapererror"
 	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -49,7 +48,7 @@ func scripted(t testing.TB, fakes ...sensor.Sensor) (*scraper, *observer.Observe
 	core, logs := observer.New(zap.InfoLevel)
 	smp := newSampler(time.Second, ledger.New(ledger.Config{MaxGap: time.Minute}), zap.New(core), noTelemetry{})
 	for _, f := range fakes {
-		smp.sources = append(smp.sources, &source{name: "fake", sensor: f})
+		smp.sources = append(smp.sources, &source{name: "fake", sensor: f, open: func() (sensor.Sensor, error) { return f, nil }})
 	}
 	cfg := createDefaultConfig().(*Config)
 	cfg.Metrics.CarbonSensorEnergy.Enabled = true
@@ -57,7 +56,7 @@ func scripted(t testing.TB, fakes ...sensor.Sensor) (*scraper, *observer.Observe
 	rb.SetHostID("0123456789abcdef0123456789abcdef")
 	rb.SetHostName("fake")
 	return &scraper{
-		sampler: smp, resource: rb.Emit(), streams: make(map[string]*stream),
+		sampler: smp, resource: rb.Emit(), streams: make(map[string]*stream), patience: time.Minute,
 		mb: metadata.NewMetricsBuilder(cfg.MetricsBuilderConfig, receivertest.NewNopSettings(metadata.Type)),
 	}, logs
 }
@@ -193,16 +192,18 @@ func TestC20_a_failed_part_is_missing_and_its_energy_arrives_later(t *testing.T)
 	scrape(t, s)
 	scrape(t, s)
 
-	md, err := s.scrape(t.Context())
-	require.True(t, scrapererror.IsPartialScrapeError(err), "the others' points are kept: %v", err)
+	md := scrape(t, s)
 	requireNone(t, md, "hw.energy", "rapl:package-0")
 	requireNone(t, md, "hw.power", "rapl:package-0")
 	requireValue(t, md, "hw.energy", "rapl:package-1", 1000)
+	requireNone(t, md, "hw.host.energy", "host") // which is not known without one of its parts
+	requireNone(t, md, "hw.host.power", "host")
 
 	md = scrape(t, s)
 	requireValue(t, md, "hw.energy", "rapl:package-0", 3000)
 	requireValue(t, md, "hw.power", "rapl:package-0", 100) // 2000 J in 20 s
 	requireValue(t, md, "hw.host.energy", "host", 5100)    // 3 × 1700 J
+	requireValue(t, md, "hw.host.power", "host", 170)      // 3400 J in 20 s
 	assert.Equal(t, 1, logs.FilterMessage("power sensor cannot be read").Len())
 	assert.Equal(t, 1, logs.FilterMessage("power sensor can be read again").Len())
 }
@@ -214,11 +215,8 @@ func TestAFailureThatLastsIsReportedOnce(t *testing.T) {
 		steps[i].Readings, steps[i].Err = steps[i].Readings[1:], failed
 	}
 	s, logs := scripted(t, sensortest.NewFake(steps...))
-	_, err := s.scrape(t.Context())
-	require.True(t, scrapererror.IsPartialScrapeError(err), "%v", err)
-	for range 3 {
-		_, err = s.scrape(t.Context())
-		require.NoError(t, err)
+	for range 4 {
+		scrape(t, s)
 	}
 	entries := logs.FilterMessage("power sensor cannot be read").All()
 	require.Len(t, entries, 1)
@@ -252,15 +250,87 @@ func TestAModelledPartKeepsItsTotalWhenASensorTakesOver(t *testing.T) {
 	requireValue(t, md, "hw.host.energy", "host", 2000+model)
 }
 
-func TestC10_wall_clock_set_back_begins_a_new_series_and_loses_nothing(t *testing.T) {
-	st := &stream{start: noon, at: time.Now(), wall: at(time.Hour), total: 500 * joule}
-	// Ten seconds later by the monotonic clock, an hour earlier by the wall clock:
-	// this process's clock is far from the series' hour, so it stands for it.
-	st.wall = time.Now().Add(time.Hour)
-	later := st.at.Add(10 * time.Second)
-	st.stepBack(later)
+// moments returns moments by the time since the test began, on both clocks.
+func moments(t *testing.T) (now func(m time.Duration) time.Time) {
+	t.Helper()
+	began := time.Now()
+	return func(m time.Duration) time.Time { return began.Add(m) }
+}
+
+func TestC10_wall_clock_set_back_a_little_slows_the_time_stamps_down(t *testing.T) {
+	now := moments(t)
+	// The last time stamp lies 20 s ahead of what the wall clock shows now.
+	st := &stream{start: now(-time.Hour), at: now(0), wall: now(20 * time.Second), total: 500 * joule}
+	start := st.start
+	for _, step := range []struct{ at, want time.Duration }{
+		{10 * time.Second, 25 * time.Second}, // half of the 10 s that passed
+		{20 * time.Second, 30 * time.Second},
+		{30 * time.Second, 35 * time.Second},
+		{40 * time.Second, 40 * time.Second}, // caught up
+		{50 * time.Second, 50 * time.Second},
+	} {
+		st.advance(&ledger.Account{At: now(step.at), Energy: 600 * joule})
+		require.True(t, st.wall.Equal(now(step.want).Round(0)), "at %v: %v", step.at, st.wall)
+	}
+	require.Equal(t, start, st.start, "the series goes on")
+	require.Zero(t, st.base)
+}
+
+func TestC10_wall_clock_set_back_far_begins_a_new_series_and_loses_nothing(t *testing.T) {
+	now := moments(t)
+	st := &stream{start: now(-time.Hour), at: now(0), wall: now(time.Hour), total: 500 * joule}
+	st.advance(&ledger.Account{At: now(10 * time.Second), Energy: 600 * joule})
 	require.Equal(t, 500*joule, st.base, "the new series begins where the old one ended")
-	require.True(t, st.start.Equal(st.at.Round(0)), "ten seconds before the reading")
+	require.True(t, st.start.Equal(now(0).Round(0)), "ten seconds before the reading")
+	require.True(t, st.wall.Equal(now(10*time.Second).Round(0)))
+}
+
+func TestThePowerOfNoTimeIsNotTold(t *testing.T) {
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	s, _ := scripted(t, sensortest.NewFake(
+		sensortest.Step{Readings: []sensor.Reading{counting(pkg, noon, 0)}},
+		sensortest.Step{Readings: []sensor.Reading{counting(pkg, at(time.Millisecond), 0)}}, // not refreshed yet
+		sensortest.Step{Readings: []sensor.Reading{counting(pkg, at(10*time.Second), 1000*joule)}},
+	))
+	s.shortest = 500 * time.Millisecond
+	scrape(t, s)
+	md := scrape(t, s)
+	requireValue(t, md, "hw.energy", "rapl:package-0", 0)
+	requireNone(t, md, "hw.power", "rapl:package-0")
+	requireNone(t, md, "hw.host.power", "host")
+	requireValue(t, scrape(t, s), "hw.power", "rapl:package-0", 100)
+}
+
+func TestTheHostDoesNotWaitForEverForAPartThatIsGone(t *testing.T) {
+	steps := twoSockets()
+	for i := range steps[2:] {
+		steps[2+i].Readings = steps[2+i].Readings[1:] // package-0 was taken offline
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.patience = 15 * time.Second
+	scrape(t, s)
+	scrape(t, s)
+	requireNone(t, scrape(t, s), "hw.host.energy", "host")
+	md := scrape(t, s) // 20 s after its last reading
+	requireValue(t, md, "hw.host.energy", "host", 1000+3*700)
+}
+
+func TestFailuresOfOneReasonAreToldTogether(t *testing.T) {
+	denied := func(path string) error {
+		return &sensor.Problem{Sensor: "rapl", Class: sensor.Permission, Path: path, Err: syscall.EACCES}
+	}
+	odd := &sensor.Problem{Sensor: "rapl", Class: sensor.Malformed, Path: "/sys/z/name", Finding: true}
+	s, logs := scripted(t, sensortest.NewFake(
+		sensortest.Step{Err: errors.Join(denied("/sys/x/energy_uj"), odd, denied("/sys/y/energy_uj"))},
+		sensortest.Step{Err: errors.Join(denied("/sys/x/energy_uj"), denied("/sys/y/energy_uj"))},
+	))
+	s.sampler.sample(t.Context())
+	s.sampler.sample(t.Context())
+	told := logs.FilterMessage("power sensor cannot be read").All()
+	require.Len(t, told, 1)
+	assert.Equal(t, []any{"/sys/y/energy_uj"}, told[0].ContextMap()["likewise"])
+	assert.Equal(t, 1, logs.FilterMessage("power sensor has something that is not counted").Len())
+	assert.Zero(t, logs.FilterMessage("power sensor can be read again").Len(), "a finding has no end")
 }
 
 func TestC74_scrapes_samples_and_telemetry_at_the_same_time(t *testing.T) {

@@ -62,8 +62,8 @@ type Config struct {
 
 	// Measured says whether something better than a model gives the energy of parts
 	// of a type ("cpu", "memory"). It is asked at each Read, by the goroutine that
-	// reads, until it has said yes once: from then on the model leaves that type
-	// alone for good, as the ledger does. So a sensor that becomes readable later
+	// reads, until it has said yes once: from then on the model reads that
+	// type once more and then leaves it alone for good, as the ledger does. So a sensor that becomes readable later
 	// replaces the model, and memory that was inside the model's figure for the CPU
 	// gets a part of its own at that moment. Nil: nothing is measured.
 	Measured func(hwType string) bool
@@ -174,18 +174,22 @@ func (s *Sensor) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Readi
 	if s.closed {
 		return dst, fmt.Errorf("model: %w", fs.ErrClosed)
 	}
+	// What becomes measured is read once more: the measurement begins at its baseline,
+	// and what was drawn before that is only known here.
+	readsCPU := !s.cpuMeasured && s.begun
+	readsMemory := !s.memoryMeasured && s.memoryBegun
 	s.askMeasured()
 
 	awake := true
 	var err error
-	if !s.cpuMeasured {
+	if readsCPU || !s.cpuMeasured {
 		var counted bool
 		counted, awake, err = s.readCPU(ctx)
 		if counted {
 			dst = append(dst, sensor.Reading{Part: &s.cpuPart, At: s.at, Kind: sensor.Counter, Energy: s.cpu.energy})
 		}
 	}
-	if !s.memoryMeasured && s.memoryIsOwnPart(s.cpuMeasured) {
+	if (readsMemory || !s.memoryMeasured) && s.memoryIsOwnPart(s.cpuMeasured) {
 		s.addMemory(time.Now(), awake)
 		dst = append(dst, sensor.Reading{Part: &s.memoryPart, At: s.memoryAt, Kind: sensor.Counter, Energy: s.memorySum.energy})
 	}

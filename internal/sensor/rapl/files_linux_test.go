@@ -403,8 +403,8 @@ func TestFilesConstraintsNobodyShouldBelieve(t *testing.T) {
 		watts   float64
 	}{
 		{"two, the larger counts", [2]string{"600000000\n", "900000000\n"}, 1800},
-		{"100 kW is the most", [2]string{"100000000000\n", "0\n"}, 200_000},
-		{"more is garbage", [2]string{"100000000001\n", "700000000\n"}, 1400},
+		{"10 kW is the most", [2]string{"10000000000\n", "0\n"}, 20_000},
+		{"more is garbage", [2]string{"10000000001\n", "700000000\n"}, 1400},
 		{"no number", [2]string{"-1\n", "infinite\n"}, 1000},
 		{"largest number", [2]string{"18446744073709551615\n", ""}, 1000},
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/testfs"
 )
 
-// FuzzTree opens whatever tree an archive makes. Nothing of it may end in a
+// FuzzTree (C24) opens whatever tree an archive makes. Nothing of it may end in a
 // panic, a file left open, or a reading that contradicts the rules.
 func FuzzTree(f *testing.F) {
 	machines, err := filepath.Glob("testdata/*.txtar")
@@ -35,7 +35,7 @@ func FuzzTree(f *testing.F) {
 	})
 }
 
-// FuzzZone puts any content into the files of one zone and its sub-zone.
+// FuzzZone (C24) puts any content into the files of one zone and its sub-zone.
 func FuzzZone(f *testing.F) {
 	add := func(name, counter, maxRange, constraint, sub, cpuinfo string) {
 		f.Add([]byte(name), []byte(counter), []byte(maxRange), []byte(constraint), []byte(sub), []byte(cpuinfo))

@@ -18,9 +18,9 @@ const (
 )
 
 const (
-	minMaxPower = 1000 * unit.Watt    // no part of a machine is judged by less
-	absurdPower = 100_000 * unit.Watt // a constraint above this is garbage
-	absurdRange = 1 << 63             // µJ; so is a range above this
+	minMaxPower = 1000 * unit.Watt   // no part of a machine is judged by less
+	absurdPower = 10_000 * unit.Watt // a constraint above this is garbage: all ones are 32 kW in TPMI_POWER_INFO_MAX
+	absurdRange = 1 << 63            // µJ; so is a range above this
 )
 
 // limits is what a zone says about its counter.

@@ -261,11 +261,13 @@ func readLimits(folder string, buf []byte) limits {
 }
 
 func (s *scan) problem(path string, err error) {
-	s.problems = append(s.problems, newProblem(path, err))
+	p := newProblem(path, err)
+	p.Finding = true
+	s.problems = append(s.problems, p)
 }
 
 func (s *scan) malformed(path string, err error) {
-	s.problems = append(s.problems, &sensor.Problem{Sensor: names.SensorRAPL, Class: sensor.Malformed, Path: path, Err: err})
+	s.problems = append(s.problems, &sensor.Problem{Sensor: names.SensorRAPL, Class: sensor.Malformed, Path: path, Err: err, Finding: true})
 }
 
 // readDir lists a folder, sorted by name, up to a bound. It opens nothing else,
