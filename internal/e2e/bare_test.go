@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcarbon/otelcarbon"
 )
 
 const bare = `
@@ -84,4 +87,11 @@ func TestThisMachineIsMeasuredOrModelled(t *testing.T) {
 	}
 	require.Positive(t, parts)
 	require.InDelta(t, parts, host, 1e-3)
+}
+
+// The licenses of the embedded data want their attributions in every binary.
+func TestBinaryCarriesTheNotice(t *testing.T) {
+	raw, err := os.ReadFile(binary(t))
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(raw, []byte(otelcarbon.Notice())))
 }

@@ -24,6 +24,13 @@ type hwType struct {
 	tick     uint64    // in which that became known
 }
 
+// measuredAt takes in that a measurement of the type began.
+func (hw *hwType) measuredAt(t time.Time, tick uint64) {
+	if hw.measured.IsZero() || hw.tick == tick && t.Before(hw.measured) {
+		hw.measured, hw.tick = t, tick
+	}
+}
+
 // mirrorKey tells dies that may mirror each other. Dies of an unknown socket
 // (−1) are taken together: counting too little until they prove to differ is
 // better than counting one counter twice.
@@ -38,6 +45,9 @@ func (l *Ledger) place(p *part) {
 	if hw == nil {
 		hw = &hwType{}
 		l.types[p.Type] = hw
+		if l.other != nil {
+			hw.measuredAt(l.other.start, l.tick)
+		}
 	}
 	p.hw = hw
 	switch {
@@ -63,8 +73,8 @@ func (l *Ledger) noteMeasured() {
 		if p.Role != sensor.Primary || !p.event.Has(energy.Baseline) {
 			continue
 		}
-		if p.Method != sensor.Modelled && (p.hw.measured.IsZero() || p.hw.tick == l.tick && p.moment.Before(p.hw.measured)) {
-			p.hw.measured, p.hw.tick = p.moment, l.tick
+		if p.Method != sensor.Modelled {
+			p.hw.measuredAt(p.moment, l.tick)
 		}
 		if m := p.mirrors; m != nil && (m.counted == nil || m.since == l.tick && m.less(p, m.counted)) {
 			m.counted, m.since = p, l.tick

@@ -171,6 +171,10 @@ func (l *Ledger) trust(e *envelope) {
 		account: account{start: at, at: at},
 	}
 	l.insert(l.other)
+	// What is in the envelope is measured by it: nothing is modelled beside it.
+	for _, hw := range l.types {
+		hw.measuredAt(at, l.tick)
+	}
 }
 
 func (l *Ledger) bookRemainder(e *envelope) {

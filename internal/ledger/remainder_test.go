@@ -228,3 +228,21 @@ func TestOnlyOneEnvelopeIsTrusted(t *testing.T) {
 	assert.Equal(t, (500+5*30)*j, b.account("host").Energy)
 	assert.Equal(t, 1000*j, b.account("bmc:input").Energy)
 }
+
+// A laptop without a DRAM counter: 50 W package, 80 W psys, 10 W modelled memory.
+// psys measures the memory too, so the remainder is 30 W, all of it measured.
+func TestNothingIsModelledInsideATrustedEnvelope(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, h, m := &scripted{part: pkg(0)}, &scripted{part: psys()}, &scripted{part: model("memory")}
+	for tick := range 10 {
+		b.book(append(append(p.read(tick, 50), h.read(tick, 80)...), m.read(tick, 10)...)...)
+		if tick < 5 {
+			assert.Equal(t, unit.Microjoules(10*tick)*j, b.account("model:memory").Energy, "tick %d", tick)
+		}
+	}
+	// Trusted in tick 5; four ticks since.
+	assert.Equal(t, 50*j, b.account("model:memory").Energy)
+	assert.False(t, b.account("model:memory").Live)
+	assert.Equal(t, 4*30*j, b.account("other").Energy)
+	assert.Equal(t, (9*50+50+4*30)*j, b.account("host").Energy)
+}

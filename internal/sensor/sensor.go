@@ -128,7 +128,7 @@ type Problem struct {
 	// Finding marks what is odd about what is there, not a read that failed: it is
 	// reported when it is found, and that it is not reported again means nothing.
 	Finding bool
-	Err    error  // cause; may wrap errors.ErrUnsupported or a syscall.Errno
+	Err     error // cause; may wrap errors.ErrUnsupported or a syscall.Errno
 }
 
 func (p *Problem) Error() string {

@@ -82,7 +82,7 @@ func BenchmarkFirstUseOfGrids(b *testing.B) {
 func BenchmarkFirstUseOfCPUs(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		(&CPUTable{newSorted(data.CPUs())}).Lookup("AMD EPYC 9654 96-Core Processor")
+		(&CPUTable{rows: newSorted(data.CPUs())}).Lookup("AMD EPYC 9654 96-Core Processor")
 	}
 }
 

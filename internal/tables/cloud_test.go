@@ -245,7 +245,7 @@ func TestDistanceCountsEdits(t *testing.T) {
 }
 
 func TestLookupsAllocateNothing(t *testing.T) {
-	c, g, z, u := Clouds(), Grids(), Zones(), GPUs()
+	c, g, z, u, p, i := Clouds(), Grids(), Zones(), GPUs(), CPUs(), Instances()
 	for name, f := range map[string]func() bool{
 		"region":          func() bool { return c.Lookup("aws", "us-east-1") != nil },
 		"region, capital": func() bool { return c.Lookup("Azure", "East US 2") != nil },
@@ -261,6 +261,9 @@ func TestLookupsAllocateNothing(t *testing.T) {
 		"unknown grid":    func() bool { return g.Lookup("Atlantis", "any", 0) == nil },
 		"zone key":        func() bool { return z.Lookup("US-MIDA-PJM") != nil },
 		"zone key, lower": func() bool { return z.Lookup("us-mida-pjm") != nil },
+		"cpu":             func() bool { return p.Lookup("AMD EPYC 7763 64-Core Processor") != nil },
+		"unknown cpu":     func() bool { return p.Lookup("Pentium 5000") == nil },
+		"instance":        func() bool { return i.Lookup("aws", "m5.large") != nil },
 		"gpu":             func() bool { return u.Lookup("NVIDIA A100-SXM4-40GB") != nil },
 	} {
 		require.True(t, f(), name)

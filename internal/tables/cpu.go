@@ -39,18 +39,31 @@ type Microarchitecture struct {
 	Notes           string
 }
 
+// maxModelName is beyond every model name: CPUID has room for 48 bytes.
+const maxModelName = 256
+
 // CPUTable searches cpus.csv.
-type CPUTable struct{ rows *sorted }
+type CPUTable struct {
+	rows  *sorted
+	known memo[string, CPU]
+}
 
 // CPUs returns the embedded cpus.csv.
 func CPUs() *CPUTable { return cpus() }
 
-var cpus = sync.OnceValue(func() *CPUTable { return &CPUTable{newSorted(data.CPUs())} })
+var cpus = sync.OnceValue(func() *CPUTable { return &CPUTable{rows: newSorted(data.CPUs())} })
 
 // Lookup returns the processor that a model name means, as /proc/cpuinfo or CPUID
 // spells it, nil if the table has none or the name is a hypervisor's ("Intel Xeon
-// Processor (Skylake, IBRS)"). It allocates its result: keep it.
+// Processor (Skylake, IBRS)"). Asking for the same name again allocates nothing.
 func (t *CPUTable) Lookup(modelName string) *CPU {
+	if len(modelName) > maxModelName {
+		return nil
+	}
+	return t.known.get(modelName, t.find)
+}
+
+func (t *CPUTable) find(modelName string) *CPU {
 	key := matchKey(modelName)
 	if key == "" {
 		return nil

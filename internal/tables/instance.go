@@ -38,21 +38,30 @@ type Instance struct {
 }
 
 // InstanceTable searches instances.csv.
-type InstanceTable struct{ rows *sorted }
+type InstanceTable struct {
+	rows  *sorted
+	known memo[instanceKey, Instance]
+}
+
+type instanceKey struct{ provider, instanceType string }
 
 // Instances returns the embedded instances.csv: AWS, Azure and Google Cloud.
 func Instances() *InstanceTable { return instances() }
 
-var instances = sync.OnceValue(func() *InstanceTable { return &InstanceTable{newSorted(data.Instances())} })
+var instances = sync.OnceValue(func() *InstanceTable { return &InstanceTable{rows: newSorted(data.Instances())} })
 
 // Lookup returns an instance type, nil if the table has none. The arguments are the
-// resource attributes cloud.provider and host.type; case is ignored. It allocates
-// its result: keep it.
+// resource attributes cloud.provider and host.type; case is ignored. Asking
+// for the same type again allocates nothing.
 func (t *InstanceTable) Lookup(provider, instanceType string) *Instance {
-	if instanceType == "" || len(instanceType) > maxName {
+	if instanceType == "" || len(instanceType) > maxName || len(provider) > maxName {
 		return nil
 	}
-	provider = canonicalProvider(provider)
+	return t.known.get(instanceKey{provider, instanceType}, t.find)
+}
+
+func (t *InstanceTable) find(k instanceKey) *Instance {
+	provider, instanceType := canonicalProvider(k.provider), k.instanceType
 	r, ok := t.rows.find(func(line string) int {
 		p, rest := firstCell(line)
 		typ, _ := firstCell(rest)

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcarbon/otelcarbon"
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/intensity/offline"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
@@ -105,6 +106,7 @@ func (p *metricsProcessor) start(context.Context, component.Host) error {
 	if err != nil {
 		return errors.Join(err, src.Close())
 	}
+	p.log.Debug("attributions of the tables", zap.String("notice", otelcarbon.Notice())) // which keeps them in the binary, as the licenses want
 	p.started, p.streams, p.places, p.prices = now, streams, places, newPrices()
 	return nil
 }

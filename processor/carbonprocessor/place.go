@@ -3,6 +3,7 @@ package carbonprocessor
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -71,8 +72,13 @@ func newPlaces(cfg *Config, src intensity.Source, tables *offline.Provider, log 
 		if err := p.check("location::zone", l); err != nil {
 			return nil, err
 		}
-		if at := p.at(l); at.err != nil { // it would be the same for every resource
+		at := p.at(l)
+		if at.err != nil { // it would be the same for every resource
 			return nil, fmt.Errorf("location::zone: %q: %w", p.zone, at.err)
+		}
+		if slot := at.handle.Peek(time.Now()); slot != nil && slot.Flags.Has(intensity.ZoneWidened) {
+			log.Warn("location::zone: no table has a value for the zone itself",
+				zap.String("zone", p.zone), zap.String("instead", slot.Origin.ZoneServed), zap.String("why", slot.Origin.Why))
 		}
 	}
 	if name := cfg.Location.Default; name != "" {

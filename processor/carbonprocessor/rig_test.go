@@ -41,7 +41,7 @@ func newRig(t testing.TB, edit func(*Config), slots ...*intensity.Slot) *rig {
 	require.NoError(t, cfg.Validate())
 	r := &rig{t: t, telemetry: componenttest.NewTelemetry()}
 	set := metadatatest.NewSettings(r.telemetry)
-	core, logs := observer.New(zap.DebugLevel)
+	core, logs := observer.New(zap.InfoLevel)
 	set.Logger, r.logs = zap.New(core), logs
 	set.BuildInfo.Version = "1.2.3"
 	p, err := newMetricsProcessor(cfg, set)

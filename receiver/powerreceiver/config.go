@@ -103,6 +103,8 @@ type WorkloadsConfig struct {
 	Processes  ProcessesConfig  `mapstructure:"processes"`
 	IdlePolicy string           `mapstructure:"idle_policy"`
 	Retention  time.Duration    `mapstructure:"retention"`
+
+	named bool // by the user
 }
 
 // ContainersConfig switches the energy of containers.
@@ -146,6 +148,16 @@ func (s *SensorsConfig) Unmarshal(conf *confmap.Conf) error {
 		s.named = append(s.named, name)
 	}
 	slices.Sort(s.named)
+	return nil
+}
+
+// Unmarshal remembers that the section was given, so that it can be said that this
+// version does nothing with it.
+func (w *WorkloadsConfig) Unmarshal(conf *confmap.Conf) error {
+	if err := conf.Unmarshal(w); err != nil {
+		return err
+	}
+	w.named = true
 	return nil
 }
 

@@ -62,6 +62,9 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	if err != nil {
 		r.set.Logger.Warn("facts about the host are incomplete: " + err.Error())
 	}
+	if r.cfg.Workloads.named && r.cfg.Workloads.Containers.Enabled {
+		r.set.Logger.Warn("workloads: this version does not divide energy among containers; there will be no carbon.energy")
+	}
 	tel, err := newSelfTelemetry(r.set.TelemetrySettings)
 	if err != nil {
 		return err
@@ -90,7 +93,8 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 		mb:       metadata.NewMetricsBuilder(r.cfg.MetricsBuilderConfig, r.set, metadata.WithStartTime(pcommon.NewTimestampFromTime(time.Now()))),
 		resource: rb.Emit(),
 		streams:  make(map[string]*stream),
-		shortest: r.cfg.SamplingInterval / 2,
+		age:      min(r.cfg.SamplingInterval, r.cfg.CollectionInterval) / 2,
+		shortest: min(r.cfg.SamplingInterval, r.cfg.CollectionInterval) / 2,
 		patience: max(3*r.cfg.CollectionInterval, minPatience),
 	}
 	if err = r.Metrics.Start(ctx, h); err != nil {
@@ -116,6 +120,7 @@ func (r *powerReceiver) Shutdown(ctx context.Context) error {
 
 // flush reports the last, partial interval, so that a stop loses no energy.
 func (r *powerReceiver) flush(ctx context.Context) error {
+	r.scraper.sampler.sampleLast(ctx)
 	metrics, _ := r.scraper.scrape(ctx) // a failed sensor is no reason to keep the others' energy back
 	points := metrics.DataPointCount()
 	if points == 0 {

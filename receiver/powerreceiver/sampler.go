@@ -19,6 +19,9 @@ import (
 // for again: a driver may be loaded, a device plugged in.
 const reopenInterval = time.Minute
 
+// lastGap is the time between the last two samples.
+const lastGap = 100 * time.Millisecond
+
 // patience is how long Start and Shutdown wait for a read that does not end.
 const patience = 5 * time.Second
 
@@ -64,6 +67,7 @@ type sampler struct {
 	reading  chan struct{} // holds one token: the right to use the sensors and what follows
 	readings []sensor.Reading
 	measured map[string]bool // hw.type of parts that a sensor gave, now or before
+	sampled  time.Time       // when the last sample began
 	stopped  bool
 
 	busy atomic.Pointer[source] // the one that is being read
@@ -102,7 +106,7 @@ func (s *sampler) start(ctx context.Context) error {
 	if len(errs) > 0 {
 		return errors.Join(append(errs, s.closeSensors())...)
 	}
-	if answered := s.sampleNow(ctx, patience); !answered {
+	if answered := s.sampleNow(ctx, patience, 0); !answered {
 		s.logger.Warn("power sensor does not answer", zap.String("sensor", s.isReading()))
 		errs = append(errs, s.missRequired())
 	} else {
@@ -197,7 +201,11 @@ func (s *sampler) run(ctx context.Context) {
 		case <-ticker.C:
 			select {
 			case <-s.reading:
-				s.sample(ctx)
+				// Not right after one that a collection asked for: in too short a time the
+				// step of a counter that is refreshed rarely looks like a glitch.
+				if time.Since(s.sampled) >= s.interval/4 {
+					s.sample(ctx)
+				}
 				s.reading <- struct{}{}
 			default: // one is being taken
 			}
@@ -205,12 +213,16 @@ func (s *sampler) run(ctx context.Context) {
 	}
 }
 
-// sampleNow has a sample taken, unless one is being taken already, and waits for
-// it, but not for longer than the given time: a read that hangs must hold back
-// nobody. It reports whether the sample was booked.
-func (s *sampler) sampleNow(ctx context.Context, wait time.Duration) bool {
+// sampleNow has a sample taken, unless one is being taken already or the last one
+// is younger than age, and waits for it, but not for longer than the given time: a
+// read that hangs must hold back nobody. It reports whether the sample was booked.
+func (s *sampler) sampleNow(ctx context.Context, wait, age time.Duration) bool {
 	select {
 	case <-s.reading:
+		if time.Since(s.sampled) < age {
+			s.reading <- struct{}{}
+			return true
+		}
 		s.wg.Go(func() {
 			defer func() { s.reading <- struct{}{} }()
 			s.sample(ctx)
@@ -229,6 +241,23 @@ func (s *sampler) sampleNow(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
+// sampleLast takes a sample a little after the last one. Right after it, the step of
+// a counter that is refreshed rarely looks like a glitch and is held back until the
+// next sample, of which there will be none.
+func (s *sampler) sampleLast(ctx context.Context) {
+	select {
+	case <-s.reading:
+		rest := lastGap - time.Since(s.sampled)
+		s.reading <- struct{}{}
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+		}
+	default: // one is being taken
+	}
+	s.sampleNow(ctx, freshWait, 0)
+}
+
 // isReading names the sensor that is being read.
 func (s *sampler) isReading() string {
 	if src := s.busy.Load(); src != nil {
@@ -243,6 +272,7 @@ func (s *sampler) sample(ctx context.Context) {
 		return
 	}
 	began := time.Now()
+	s.sampled = began
 	readings := s.readings[:0]
 	for _, src := range s.sources {
 		readings = s.read(ctx, src, readings)

@@ -29,6 +29,7 @@ type scraper struct {
 	accounts []ledger.Account // scratch
 	streams  map[string]*stream
 
+	age      time.Duration // of a sample that is fresh enough
 	shortest time.Duration // interval for which a power is told
 	patience time.Duration // how long the host waits for a part
 
@@ -51,7 +52,7 @@ type stream struct {
 // scrape takes a fresh sample and reports every part of which something new is
 // known. A part that could not be read is missing, not zero.
 func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
-	if booked := s.sampler.sampleNow(ctx, freshWait); !booked && ctx.Err() == nil {
+	if booked := s.sampler.sampleNow(ctx, freshWait, s.age); !booked && ctx.Err() == nil {
 		if s.late.begin(time.Now()) {
 			s.sampler.logger.Warn("power sensor does not answer; meanwhile its parts are missing", zap.String("sensor", s.sampler.isReading()))
 		}

@@ -254,7 +254,7 @@ func TestAModelledPartKeepsItsTotalWhenASensorTakesOver(t *testing.T) {
 func moments(t *testing.T) (now func(m time.Duration) time.Time) {
 	t.Helper()
 	began := time.Now()
-	return func(m time.Duration) time.Time { return began.Add(m) }
+	return began.Add
 }
 
 func TestC10_wall_clock_set_back_a_little_slows_the_time_stamps_down(t *testing.T) {
@@ -343,7 +343,7 @@ func TestC74_scrapes_samples_and_telemetry_at_the_same_time(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 200 {
-				s.sampler.sampleNow(t.Context(), freshWait)
+				s.sampler.sampleNow(t.Context(), freshWait, 0)
 				s.sampler.eachPart(func(string, ledger.Stats) {})
 				for range s.sampler.unavailable {
 					t.Error("nothing is unavailable")

@@ -66,6 +66,26 @@ func (t *selfTelemetry) observe(s *sampler) error {
 			})
 		},
 		func() error {
+			return t.builder.RegisterReceiverPowerEnvelopeDemotedCallback(func(_ context.Context, o metric.Int64Observer) error {
+				s.eachEnvelope(func(id string, demoted bool) {
+					var v int64
+					if demoted {
+						v = 1
+					}
+					o.Observe(v, metric.WithAttributes(attribute.String("hw.id", id)))
+				})
+				return nil
+			})
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerIgnoredReadingsCallback(func(_ context.Context, o metric.Int64Observer) error {
+				for reason, n := range s.ignored() {
+					o.Observe(int64(n), metric.WithAttributes(attribute.String("reason", reason))) //nolint:gosec // counts readings
+				}
+				return nil
+			})
+		},
+		func() error {
 			return t.builder.RegisterReceiverPowerSensorUnavailableCallback(func(_ context.Context, o metric.Int64Observer) error {
 				for name, class := range s.unavailable {
 					o.Observe(1, metric.WithAttributes(attribute.String("carbon.sensor", name), attribute.String("error.type", string(class))))
@@ -91,5 +111,32 @@ func (s *sampler) eachPart(f func(id string, st ledger.Stats)) {
 		if a.Kind != ledger.HostAccount {
 			f(a.Part.ID, a.Stats)
 		}
+	}
+}
+
+// eachEnvelope calls f with the id of every envelope and whether it was demoted.
+func (s *sampler) eachEnvelope(f func(id string, demoted bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.ledger.Accounts {
+		if a.Kind == ledger.DetailAccount && a.Part.Role == sensor.Envelope {
+			f(a.Part.ID, a.Stats.Demoted)
+		}
+	}
+}
+
+// ignored counts the readings that were not used, by reason.
+func (s *sampler) ignored() map[string]uint64 {
+	var overRange, untimely uint64
+	s.eachPart(func(_ string, st ledger.Stats) {
+		overRange += st.OverRange
+		untimely += st.Untimely
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.ledger.Counters()
+	return map[string]uint64{
+		"over_range": overRange, "untimely": untimely,
+		"refused": c.Refused, "duplicate": c.Duplicates, "conflict": c.Conflicts, "overflow": c.Overflows,
 	}
 }

@@ -28,8 +28,10 @@ type TelemetryBuilder struct {
 	meter                          metric.Meter
 	mu                             sync.Mutex
 	registrations                  []metric.Registration
+	ReceiverPowerEnvelopeDemoted   metric.Int64ObservableGauge
 	ReceiverPowerGapTime           metric.Float64ObservableCounter
 	ReceiverPowerGlitchesCorrected metric.Int64ObservableCounter
+	ReceiverPowerIgnoredReadings   metric.Int64ObservableCounter
 	ReceiverPowerReadErrors        metric.Int64Counter
 	ReceiverPowerResets            metric.Int64ObservableCounter
 	ReceiverPowerSampleDuration    metric.Float64Histogram
@@ -47,6 +49,21 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverPowerEnvelopeDemotedCallback sets callback for observable ReceiverPowerEnvelopeDemoted metric.
+func (builder *TelemetryBuilder) RegisterReceiverPowerEnvelopeDemotedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverPowerEnvelopeDemoted, obs: o})
+		return nil
+	}, builder.ReceiverPowerEnvelopeDemoted)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterReceiverPowerGapTimeCallback sets callback for observable ReceiverPowerGapTime metric.
@@ -70,6 +87,21 @@ func (builder *TelemetryBuilder) RegisterReceiverPowerGlitchesCorrectedCallback(
 		cb(ctx, &observerInt64{inst: builder.ReceiverPowerGlitchesCorrected, obs: o})
 		return nil
 	}, builder.ReceiverPowerGlitchesCorrected)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverPowerIgnoredReadingsCallback sets callback for observable ReceiverPowerIgnoredReadings metric.
+func (builder *TelemetryBuilder) RegisterReceiverPowerIgnoredReadingsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverPowerIgnoredReadings, obs: o})
+		return nil
+	}, builder.ReceiverPowerIgnoredReadings)
 	if err != nil {
 		return err
 	}
@@ -177,6 +209,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverPowerEnvelopeDemoted, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_power_envelope_demoted",
+		metric.WithDescription("1 for an envelope sensor that was trusted and turned out not to contain its parts; 0 for others. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverPowerGapTime, err = builder.meter.Float64ObservableCounter(
 		"otelcol_receiver_power_gap_time",
 		metric.WithDescription("Time for which the energy of a part is unknown and was not guessed. [Alpha]"),
@@ -187,6 +225,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_power_glitches_corrected",
 		metric.WithDescription("Upward glitches of a counter that were seen late and repaid from later energy. [Alpha]"),
 		metric.WithUnit("{glitch}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverPowerIgnoredReadings, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_power_ignored_readings",
+		metric.WithDescription("Readings that were not used, by reason. [Alpha]"),
+		metric.WithUnit("{reading}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverPowerReadErrors, err = builder.meter.Int64Counter(
