@@ -19,7 +19,7 @@ const userHz = 100
 func BenchmarkIdleCollector(b *testing.B) {
 	const window = time.Minute
 	tr := twoSockets(b)
-	config := strings.Replace(onTree(tr, "10s"), "sampling_interval: 100ms", "sampling_interval: 1s", 1)
+	config := strings.Replace(onTree(tr, "10s"), "sampling_interval: 500ms", "sampling_interval: 1s", 1)
 	c := start(b, config)
 	time.Sleep(3 * time.Second) // starting is not idling
 	var cpu, wall time.Duration

@@ -40,8 +40,11 @@ type tree struct {
 }
 
 // twoSockets is a two-socket machine with DRAM, psys and an MMIO view of the
-// first package. Power and limits are far above those of real machines, so that
-// counters of real size wrap every few seconds.
+// first package. Power is far above that of real machines and the counters begin
+// below their ends, so that those of real size wrap within seconds: in 20 s each
+// package once, the DRAM of the first twice (10 kJ and 75.7 kJ at 3.9 kW), that of
+// the second once. Limits are four times the power: this tree advances in steps, and
+// on a busy machine in large ones, which must not look like glitches.
 //
 // Units: 61.035 µJ for packages (max 262 143 328 850, modulus one unit, 61 µJ,
 // more), 15.3 µJ for DRAM (max 65 712 999 613, modulus 65 712 999 628).
@@ -50,15 +53,15 @@ func twoSockets(t testing.TB) *tree {
 	const (
 		pkgMax, pkgMod   = 262_143_328_850, 262_143_328_911
 		dramMax, dramMod = 65_712_999_613, 65_712_999_628
-		kW               = 1_000_000_000
+		kJ               = 1_000_000_000 // µJ
 	)
 	return newTree(t, []*counter{
-		{dir: "intel-rapl/intel-rapl:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, watts: 18_321, maxPower: 9_500_000_000, twin: -1, counted: true, value: pkgMax - 90*kW},
-		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:0", name: "dram", modulus: dramMod, maxRange: dramMax, watts: 9_876.5, maxPower: 8_000_000_000, twin: -1, counted: true, value: 7},
-		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:1", name: "core", modulus: pkgMod, maxRange: pkgMax, watts: 12_000, maxPower: 9_500_000_000, twin: -1, value: 1},
-		{dir: "intel-rapl/intel-rapl:1", name: "package-1", modulus: pkgMod, maxRange: pkgMax, watts: 17_000.25, maxPower: 9_500_000_000, twin: -1, counted: true, value: pkgMax - 200*kW},
-		{dir: "intel-rapl/intel-rapl:1/intel-rapl:1:0", name: "dram", modulus: dramMod, maxRange: dramMax, watts: 8_000, maxPower: 8_000_000_000, twin: -1, counted: true, value: dramMax},
-		{dir: "intel-rapl/intel-rapl:2", name: "psys", modulus: pkgMod, maxRange: pkgMax, watts: 19_000, maxPower: 9_900_000_000, twin: -1, value: 42},
+		{dir: "intel-rapl/intel-rapl:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, watts: 4_321, maxPower: 9_500_000_000, twin: -1, counted: true, value: pkgMax - 20*kJ},
+		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:0", name: "dram", modulus: dramMod, maxRange: dramMax, watts: 3_876.5, maxPower: 8_000_000_000, twin: -1, counted: true, value: dramMax - 10*kJ},
+		{dir: "intel-rapl/intel-rapl:0/intel-rapl:0:1", name: "core", modulus: pkgMod, maxRange: pkgMax, watts: 3_000, maxPower: 9_500_000_000, twin: -1, value: 1},
+		{dir: "intel-rapl/intel-rapl:1", name: "package-1", modulus: pkgMod, maxRange: pkgMax, watts: 3_800.25, maxPower: 9_500_000_000, twin: -1, counted: true, value: pkgMax - 40*kJ},
+		{dir: "intel-rapl/intel-rapl:1/intel-rapl:1:0", name: "dram", modulus: dramMod, maxRange: dramMax, watts: 3_000, maxPower: 8_000_000_000, twin: -1, counted: true, value: dramMax},
+		{dir: "intel-rapl/intel-rapl:2", name: "psys", modulus: pkgMod, maxRange: pkgMax, watts: 4_500, maxPower: 9_900_000_000, twin: -1, value: 42},
 		{dir: "intel-rapl-mmio/intel-rapl-mmio:0", name: "package-0", modulus: pkgMod, maxRange: pkgMax, twin: 0, maxPower: 9_500_000_000},
 	})
 }
