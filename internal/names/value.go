@@ -19,13 +19,15 @@ const (
 
 // Values of carbon.sensor.
 const (
-	SensorRAPL    = "rapl"
-	SensorPerf    = "perf"
-	SensorHwmon   = "hwmon"
-	SensorNVML    = "nvml"
-	SensorAMDGPU  = "amdgpu"
-	SensorBattery = "battery"
-	SensorModel   = "model"
+	SensorRAPL      = "rapl"
+	SensorPerf      = "perf"
+	SensorHwmon     = "hwmon"
+	SensorNVML      = "nvml"
+	SensorNvidiaSMI = "nvidia_smi"
+	SensorAMDGPU    = "amdgpu"
+	SensorBattery   = "battery"
+	SensorBMC       = "bmc"
+	SensorModel     = "model"
 )
 
 // Values of carbon.share.

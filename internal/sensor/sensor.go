@@ -67,6 +67,28 @@ type Part struct {
 	// one of them unless their increments prove to differ.
 	MayMirror bool
 
+	// Same names what is measured, where several sensors can measure it:
+	// "package-0", "package-0/dram", "psys", "gpu/GPU-4a3b…". Of parts with the same
+	// name the ledger counts one, that with the lowest Rank which can be read.
+	// Empty: nothing else measures it.
+	Same string
+	Rank int
+
+	// Covers lists the types whose energy is inside a Primary part beside its own
+	// Type, so that nothing is modelled beside it: a board's input rail covers "cpu"
+	// and "memory".
+	Covers []string
+
+	// Whole marks an Envelope that is the whole host by construction (a BMC, a power
+	// meter at the input, a discharging battery), whatever the number of sockets.
+	// Among several, the one with the lowest Rank decides.
+	Whole bool
+
+	// Period is how often a Gauge has a new value where that is slower than it may be
+	// read (5 s for a management controller): up to three of them are bridged. 0: with
+	// each read.
+	Period time.Duration
+
 	// MaxPower is the largest plausible power, for telling a wrap from a glitch;
 	// 0 means unknown (the ledger then takes 1 kW).
 	MaxPower unit.Microwatts

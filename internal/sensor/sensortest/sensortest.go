@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -193,7 +194,7 @@ func checkContinuity(t *testing.T, open func() sensor.Sensor, o Options) error {
 				return fmt.Errorf("%s appeared on an unchanged machine", r.Part.ID)
 			case was.Part != r.Part:
 				return fmt.Errorf("%s: the pointer to the part changed between two reads", r.Part.ID)
-			case parts[r.Part.ID] != *r.Part:
+			case !reflect.DeepEqual(parts[r.Part.ID], *r.Part):
 				return fmt.Errorf("%s: the part changed from %+v to %+v", r.Part.ID, parts[r.Part.ID], *r.Part)
 			case r.At.Before(was.At) || r.At.Before(start):
 				return fmt.Errorf("%s: read at %v, which is before this read began", r.Part.ID, r.At)
@@ -219,7 +220,7 @@ func checkSecondSensor(t *testing.T, open func() sensor.Sensor, o Options) error
 		want[r.Part.ID] = *r.Part
 	}
 	for _, r := range b {
-		if p, ok := want[r.Part.ID]; !ok || p != *r.Part {
+		if p, ok := want[r.Part.ID]; !ok || !reflect.DeepEqual(p, *r.Part) {
 			return fmt.Errorf("the second sensor names %+v, which the first one knows as %+v", *r.Part, p)
 		}
 		delete(want, r.Part.ID)
