@@ -1,0 +1,175 @@
+package nvml
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+)
+
+// withUses is a machine of one GPU whose samples a test sets, read once.
+func withUses(t *testing.T) (*fakeGPU, *reader) {
+	t.Helper()
+	g := hopper("GPU-a1")
+	g.uses, g.lists = []useSample{}, map[ProcessKind][]process{}
+	r := mustOpen(t, machine(g), Config{Processes: true})
+	read(t, r)
+	return g, r
+}
+
+// busy reads and returns what each process did.
+func busy(t *testing.T, r *reader) map[uint32]time.Duration {
+	t.Helper()
+	_, ps := read(t, r)
+	require.Empty(t, ps)
+	got := map[uint32]time.Duration{}
+	for _, p := range r.Processes(nil) {
+		require.Equal(t, "nvml:GPU-a1", p.GPU.ID)
+		got[p.PID] = p.Busy
+	}
+	return got
+}
+
+func TestUtilization(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, g *fakeGPU, r *reader)
+	}{
+		{"C50_nothing found is idle", func(t *testing.T, _ *fakeGPU, r *reader) {
+			assert.Empty(t, busy(t, r))
+		}},
+		{"C50_percent over time, at most 100 of them", func(t *testing.T, g *fakeGPU, r *reader) {
+			now := stamp(time.Now())
+			g.uses = []useSample{{7, now, 1}, {8, now, 1}}
+			time.Sleep(time.Second)
+			busy(t, r)
+			time.Sleep(time.Second)
+			g.uses = []useSample{{7, now + 500_000, 50}, {7, now + 1_000_000, 20}, {8, now + 1_000_000, 250}}
+			// 7: 50 % × 0.5 s + 20 % × 0.5 s; 8: 100 % × 1 s.
+			assert.Equal(t, map[uint32]time.Duration{7: 350 * ms, 8: time.Second}, busy(t, r))
+			assert.Empty(t, busy(t, r), "told once")
+		}},
+		{"C50_old stamps, duplicates and those of the future are dropped", func(t *testing.T, g *fakeGPU, r *reader) {
+			now := stamp(time.Now())
+			g.uses = []useSample{{7, now, 1}}
+			time.Sleep(time.Second)
+			busy(t, r)
+			time.Sleep(time.Second)
+			g.uses = []useSample{
+				{7, now + 1_000_000, 40},
+				{7, now + 1_000_000, 90},
+				{7, now - 900_000, 4000},
+				{9, 12, 4_000_000_000},
+				{7, now + 60_000_000, 99},
+			}
+			assert.Equal(t, map[uint32]time.Duration{7: 400 * ms}, busy(t, r))
+		}},
+		{"C50_after a pause a sample counts for one round only", func(t *testing.T, g *fakeGPU, r *reader) {
+			g.uses = []useSample{{7, stamp(time.Now()), 1}}
+			time.Sleep(time.Second)
+			busy(t, r)
+			time.Sleep(time.Hour)
+			busy(t, r)
+			time.Sleep(time.Second)
+			g.uses = []useSample{{7, stamp(time.Now()), 60}}
+			assert.Equal(t, map[uint32]time.Duration{7: 600 * ms}, busy(t, r))
+		}},
+		{"C50_each process has its own beat", func(t *testing.T, g *fakeGPU, r *reader) {
+			start := stamp(time.Now())
+			var sum [2]time.Duration
+			for i := range uint64(20) {
+				// 8 is always 100 ms behind 7; both at 50 %.
+				g.uses = append(g.uses, useSample{7, start + i*1_000_000, 50}, useSample{8, start + i*1_000_000 + 900_000, 50})
+				got := busy(t, r)
+				sum[0] += got[7]
+				sum[1] += got[8]
+				time.Sleep(time.Second)
+			}
+			assert.InDelta(t, float64(sum[0]), float64(sum[1]), float64(time.Second))
+		}},
+		{"C50_a process that has ended is told a last time", func(t *testing.T, g *fakeGPU, r *reader) {
+			g.uses = []useSample{{7, stamp(time.Now()), 50}}
+			time.Sleep(time.Second)
+			busy(t, r)
+			assert.Empty(t, busy(t, r))
+			time.Sleep(2 * forget)
+			busy(t, r)
+			assert.Empty(t, r.core.gpus[0].users.all, "and forgotten")
+		}},
+		{"C51_a PID used again goes on with the round", func(t *testing.T, g *fakeGPU, r *reader) {
+			g.uses = []useSample{{7, stamp(time.Now()), 100}}
+			time.Sleep(time.Second)
+			busy(t, r)
+			time.Sleep(30 * time.Second)
+			busy(t, r)
+			time.Sleep(time.Second)
+			g.uses = []useSample{{7, stamp(time.Now()), 100}}
+			assert.Equal(t, map[uint32]time.Duration{7: time.Second}, busy(t, r))
+		}},
+		{"C51_PIDs are passed on as they are", func(t *testing.T, g *fakeGPU, r *reader) {
+			g.lists[Compute] = []process{{pid: 4_000_000_000, instance: Unallocated}}
+			assert.Contains(t, busy(t, r), uint32(4_000_000_000))
+		}},
+		{"a clock set back begins anew", func(t *testing.T, g *fakeGPU, r *reader) {
+			g.uses = []useSample{{7, stamp(time.Now()), 100}}
+			time.Sleep(time.Second)
+			busy(t, r)
+			u := &r.core.gpus[0].users
+			u.last += 3_600_000_000 // as if the samples had been an hour later
+			u.all[0].stamp = u.last
+			time.Sleep(time.Second)
+			busy(t, r)
+			time.Sleep(time.Second)
+			g.uses = []useSample{{7, stamp(time.Now()), 100}}
+			assert.Equal(t, map[uint32]time.Duration{7: time.Second}, busy(t, r))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, r := withUses(t)
+				c.run(t, g, r)
+			})
+		})
+	}
+}
+
+func TestProcesses(t *testing.T) {
+	t.Run("C52_lists that overlap are one process", func(t *testing.T) {
+		g, r := withUses(t)
+		g.lists = map[ProcessKind][]process{
+			Compute:  {{pid: 7, instance: Unallocated, memory: 100}, {pid: 8, instance: Unallocated, memory: 50}},
+			Graphics: {{pid: 7, instance: Unallocated, memory: 120}},
+			MPS:      {{pid: 8, instance: Unallocated, memory: 50}, {pid: 9, instance: Unallocated}},
+		}
+		read(t, r)
+		part := r.core.gpus[0].part
+		assert.Equal(t, []ProcessUse{
+			{GPU: part, PID: 7, Instance: Unallocated, Kind: Compute | Graphics, Memory: 120},
+			{GPU: part, PID: 8, Instance: Unallocated, Kind: Compute | MPS, Memory: 50},
+			{GPU: part, PID: 9, Instance: Unallocated, Kind: MPS},
+		}, r.Processes(nil))
+		g.lists = map[ProcessKind][]process{Compute: {{pid: 8, instance: Unallocated, memory: 40}}}
+		read(t, r)
+		assert.Equal(t, []ProcessUse{{GPU: part, PID: 8, Instance: Unallocated, Kind: Compute, Memory: 40}}, r.Processes(nil))
+	})
+	t.Run("C53_on a parent handle without privilege the energy still counts", func(t *testing.T) {
+		g, r := withUses(t)
+		g.privilege = noPermission
+		rs, ps := read(t, r)
+		assert.Len(t, rs, 1)
+		assert.Equal(t, sensor.Permission, ps["GPU-a1: processes"].Class)
+	})
+	t.Run("unasked nothing is asked", func(t *testing.T) {
+		g := hopper("GPU-a1")
+		g.privilege = noPermission
+		r := mustOpen(t, machine(g), Config{})
+		_, ps := read(t, r)
+		assert.Empty(t, ps)
+		assert.Empty(t, r.Processes(nil))
+	})
+}
