@@ -1,0 +1,226 @@
+package bmc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// source is one way to ask a controller. One goroutine uses it.
+type source interface {
+	// sample asks once. It returns when ctx ends, or soon after.
+	sample(ctx context.Context) (sample, error)
+	// close releases what sample built up; sample is not called afterwards.
+	close(ctx context.Context)
+	// where names the controller in problems.
+	where() string
+}
+
+// sample is one answer.
+type sample struct {
+	at    time.Time
+	power unit.Microwatts
+	name  string // what was measured
+	// stamp is the controller's own mark of when it measured, and what it measured
+	// beside power; "" if it gives none. Equal stamps and powers are one measurement.
+	stamp string
+}
+
+const (
+	pollDeadline  = time.Minute // for one question with all its requests; the first has many
+	closeDeadline = 3 * time.Second
+	longestPause  = 5 * time.Minute
+)
+
+// reader implements sensor.Sensor. All that is below mu is shared with the
+// goroutine that asks.
+type reader struct {
+	src      source
+	interval time.Duration
+	maxAge   time.Duration
+
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	// Of the goroutine.
+	last   sample // the newest measurement that differed
+	lastAt time.Time
+	failed int // questions in a row
+
+	mu      sync.Mutex
+	part    *sensor.Part
+	newest  sensor.Reading // Part is nil if it was returned already
+	problem *sensor.Problem
+	asked   time.Time // when the question under way began; zero: none is
+	silent  *sensor.Problem
+	closed  bool
+}
+
+func newReader(src source, c Config) *reader {
+	return &reader{src: src, interval: c.Interval, maxAge: c.MaxAge, silent: &sensor.Problem{
+		Sensor: sensorName, Class: sensor.IO, Path: src.where(),
+		Err:    fmt.Errorf("no answer for longer than %v", c.MaxAge),
+		Remedy: "the management controller is slow or hangs",
+	}}
+}
+
+// start starts the goroutine, which Close stops.
+func (r *reader) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.done = cancel, make(chan struct{})
+	go func() {
+		defer close(r.done)
+		r.run(ctx)
+	}()
+}
+
+func (r *reader) run(ctx context.Context) {
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeDeadline)
+		defer cancel()
+		r.src.close(ctx)
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		started := time.Now()
+		pause := r.ask(ctx)
+		timer.Reset(max(pause-time.Since(started), 0))
+	}
+}
+
+// ask asks once, publishes the answer and returns the time from the beginning of
+// this question to the next.
+func (r *reader) ask(ctx context.Context) time.Duration {
+	r.mu.Lock()
+	r.asked = time.Now()
+	r.mu.Unlock()
+
+	limited, cancel := context.WithTimeout(ctx, pollDeadline)
+	s, err := r.src.sample(limited)
+	if err != nil && limited.Err() != nil && !errors.Is(err, limited.Err()) {
+		err = also(err, limited.Err())
+	}
+	cancel()
+	if err == nil {
+		err = r.check(s)
+	}
+	if ctx.Err() != nil { // closed meanwhile: whatever failed, failed of that
+		return 0
+	}
+	if err != nil {
+		r.failed++
+		r.publish(nil, newProblem(r.src.where(), err))
+		return r.pause(err, rand.Float64()) //nolint:gosec // spreads requests, guards nothing
+	}
+	r.failed = 0
+	r.publish(&s, nil)
+	return r.interval
+}
+
+// check tells an answer from the repetition of an old one.
+func (r *reader) check(s sample) error {
+	if s.stamp == "" || s.stamp != r.last.stamp || s.power != r.last.power || s.name != r.last.name {
+		r.last, r.lastAt = s, s.at
+		return nil
+	}
+	if age := s.at.Sub(r.lastAt); age > r.maxAge {
+		return &failure{
+			cause:  fmt.Errorf("the controller repeats an answer that is older than %v", r.maxAge),
+			remedy: "its power meter stands still; reset the controller",
+		}
+	}
+	return nil
+}
+
+// pause is the time until the next question after failures in a row. Jitter is in
+// [0, 1) and only lengthens it.
+func (r *reader) pause(err error, jitter float64) time.Duration {
+	d := r.interval
+	class := classify(err)
+	switch {
+	case errors.Is(err, errForbidden): // costs the controller nothing
+	case class == sensor.Permission, class == sensor.Absent && r.last.name == "":
+		d = max(d, longestPause)
+	default:
+		for n := r.failed; n > 1 && d < longestPause; n-- {
+			d = min(2*d, longestPause)
+		}
+	}
+	return d + time.Duration(jitter*float64(d)/4)
+}
+
+func (r *reader) publish(s *sample, p *sensor.Problem) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = time.Time{}
+	if p != nil {
+		if !same(p, r.problem) {
+			r.problem = p
+		}
+		return
+	}
+	r.problem = nil
+	if r.part == nil || r.part.Name != s.name {
+		r.part = newPart(s.name, r.interval)
+	}
+	r.newest = sensor.Reading{Part: r.part, At: s.at, Kind: sensor.Gauge, Power: s.power}
+}
+
+var errClosed = fmt.Errorf("%s: the sensor is closed: %w", sensorName, os.ErrClosed)
+
+// Read implements sensor.Sensor. It gives each answer once, and waits for none.
+func (r *reader) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Reading, error) {
+	if err := ctx.Err(); err != nil {
+		return dst, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return dst, errClosed
+	}
+	if r.newest.Part != nil {
+		dst = append(dst, r.newest)
+		r.newest.Part = nil
+	}
+	switch {
+	case r.problem != nil:
+		return dst, r.problem
+	case !r.asked.IsZero() && time.Since(r.asked) > r.maxAge:
+		return dst, r.silent
+	}
+	return dst, nil
+}
+
+// Close implements sensor.Sensor. It ends a Redfish session; it waits for a
+// question under way, which ends at once or, in IPMI, within its deadline.
+func (r *reader) Close() error {
+	r.mu.Lock()
+	was := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if was || r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	limit := time.NewTimer(2 * closeDeadline)
+	defer limit.Stop()
+	select {
+	case <-r.done:
+	case <-limit.C:
+		return fmt.Errorf("%s: %s: a question to the management controller does not come back; it was left behind", sensorName, r.src.where())
+	}
+	return nil
+}
