@@ -20,9 +20,9 @@ const (
 	// envelopes: carbon.sensor.energy.
 	DetailAccount
 	// UncountedAccount belongs to a part that something else stands for and that
-	// has never been counted: a mirror of another die, a model of what is measured
-	// since the first tick. Its Energy is 0. It is told for its Stats only; publish
-	// no energy for it. It becomes a PartAccount when it is counted after all.
+	// has never been counted: a mirror of another die, a second sensor of the same
+	// thing, a model of what is measured since the first tick. Its Energy is 0. It is told for its Stats only; publish
+	// no energy for it. It becomes another account when it is counted after all.
 	UncountedAccount
 )
 
@@ -67,6 +67,7 @@ type Stats struct {
 	Untimely    uint64        // readings not later than the one before
 
 	Mirrored bool // shows the counter of another die, which is counted instead
+	Standby  bool // another sensor's view of the same thing is counted instead
 	Distinct bool // was taken for a mirror until its increments proved to differ
 	Demoted  bool // an envelope that did not contain its parts; also set on the remainder and the host
 }

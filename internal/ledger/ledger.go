@@ -25,8 +25,11 @@ type Config struct {
 	// MaxGap is the longest interval between two readings of a power gauge that is
 	// bridged; 0 stands for energy.DefaultMaxGap. Three sampling intervals do well.
 	MaxGap time.Duration
-	// Psys says whether an envelope decides the energy of the host.
-	Psys Trust
+	// Psys says whether an envelope that need not be the whole host decides its
+	// energy; Whole the same of one that is.
+	Psys, Whole Trust
+	// Calibration corrects the host's energy; the zero value does not.
+	Calibration Calibration
 }
 
 // Ledger holds the accounts of one machine.
@@ -40,9 +43,14 @@ type Ledger struct {
 	read   []*part // in this tick
 
 	types     map[string]*hwType
+	views     map[viewKey]*views
+	viewed    []*views // the same, in order of appearance
 	mirrors   []*mirrors
 	envelopes []*envelope
-	other     *part // the remainder; nil before an envelope was trusted
+	trusted   *envelope // the newest
+	other     *part     // the remainder; nil before an envelope was trusted or anything calibrated
+
+	calibration calibration
 
 	host     account
 	counters Counters
@@ -58,6 +66,9 @@ func New(c Config) *Ledger {
 		byPart: map[*sensor.Part]*part{},
 		byID:   map[string]*part{},
 		types:  map[string]*hwType{},
+		views:  map[viewKey]*views{},
+
+		calibration: newCalibration(c.Calibration),
 	}
 }
 
@@ -79,9 +90,16 @@ type part struct {
 	gauge   *energy.Gauge
 
 	hw       *hwType
+	covers   []*hwType // of Part.Covers
+	view     *view     // if others may measure the same
 	mirrors  *mirrors  // if it may be a mirror
 	envelope *envelope // if it is one
 	watch    watch
+
+	// While its view is counted: nothing that begins before from counts; since it is
+	// not any more: nothing after until.
+	from, until time.Time
+	last        time.Time // moment of the newest accepted reading
 
 	// Of the tick in which it was last read.
 	tick   uint64
@@ -95,6 +113,7 @@ type part struct {
 	advanced, before uint64 // the last two ticks in which it got a baseline or closed an interval
 	gaps             uint64 // beside those of its readings
 	gapTime          time.Duration
+	covering         bool // its Covers are known to be measured
 	closed           bool // the remainder, after its envelope was demoted
 }
 
@@ -109,10 +128,13 @@ func (l *Ledger) Book(rs []sensor.Reading) {
 			l.read = append(l.read, p)
 		}
 	}
+	l.chooseViews()
 	l.noteMeasured()
 	sum := l.enter()
 	l.compareMirrors()
+	decided := l.decided()
 	l.settle(sum)
+	l.calibrate(sum, decided)
 }
 
 // Accounts calls yield for each account until it returns false: the parts by
@@ -177,7 +199,7 @@ func (l *Ledger) register(q *sensor.Part, r *sensor.Reading) *part {
 	}
 	p := &part{Part: q, key: q, kind: r.Kind, limits: energy.Limits{Max: r.Max, MaxPower: q.MaxPower, Step: q.Step}}
 	if r.Kind == sensor.Gauge {
-		p.gauge = energy.NewGauge(l.config.MaxGap)
+		p.gauge = energy.NewGauge(max(l.config.MaxGap, 3*q.Period))
 	} else {
 		p.counter = energy.NewCounter(p.limits)
 	}
@@ -207,7 +229,7 @@ func (p *part) take(r *sensor.Reading, tick uint64) {
 		}
 	}
 	if p.event.Has(energy.Baseline) || !p.delta.To.IsZero() {
-		p.before, p.advanced = p.advanced, tick
+		p.before, p.advanced, p.last = p.advanced, tick, r.At
 		if p.start.IsZero() {
 			p.start, p.born = r.At, tick
 		}
@@ -230,9 +252,7 @@ func (l *Ledger) enter() unit.Microjoules {
 			p.booked = e
 			sum += e
 		}
-		if at.After(p.at) {
-			p.at = at
-		}
+		p.extend(at)
 		if p.live() || p.booked > 0 {
 			l.host.reach(p.account)
 		}
@@ -256,8 +276,13 @@ func (a *account) reach(b account) {
 	if a.start.IsZero() || b.start.Before(a.start) {
 		a.start = b.start
 	}
-	if b.at.After(a.at) {
-		a.at = b.at
+	a.extend(b.at)
+}
+
+// extend lets an account cover the time until t.
+func (a *account) extend(t time.Time) {
+	if t.After(a.at) {
+		a.at = t
 	}
 }
 
@@ -265,9 +290,11 @@ func (p *part) tell() Account {
 	a := Account{Kind: DetailAccount, Part: p.Part, Energy: p.energy, Start: p.start, At: p.at, Live: true, Stats: p.stats()}
 	if p.Role == sensor.Primary {
 		a.Kind, a.Live = PartAccount, p.live()
-		if !a.Live && p.energy == 0 {
-			a.Kind = UncountedAccount
-		}
+	} else {
+		a.Live = !p.standsBy()
+	}
+	if !a.Live && p.energy == 0 {
+		a.Kind = UncountedAccount
 	}
 	return a
 }
@@ -283,7 +310,7 @@ func (p *part) stats() Stats {
 	return Stats{
 		Wraps: s.Wraps, Resets: s.Resets, Suspects: s.Suspects, Corrections: s.Corrections,
 		Gaps: s.Gaps + p.gaps, GapTime: s.GapTime + p.gapTime, OverRange: s.OverRange, Untimely: s.Untimely,
-		Mirrored: p.mirrored(), Distinct: p.mirrors != nil && p.mirrors.distinct && p.mirrors.counted != p,
+		Mirrored: p.mirrored(), Standby: p.standsBy(), Distinct: p.mirrors != nil && p.mirrors.distinct && p.mirrors.counted != p,
 		Demoted: p.closed || p.envelope != nil && p.envelope.demoted,
 	}
 }

@@ -232,9 +232,32 @@ func TestBookAllocatesNothing(t *testing.T) {
 				l.Book(rs)
 			}
 		}},
+		{"two sensors that take turns and two envelopes, calibrated", func(l *ledger.Ledger) func() {
+			all := []source{
+				{part: perf(pkg(0)), watts: 50},
+				{part: rapl(pkg(0)), watts: 50},
+				{part: rapl(die(1, 0, true)), watts: 50},
+				{part: rapl(die(1, 1, true)), watts: 50},
+				{part: covering(gpu(), "memory"), watts: 30, gauge: true},
+				{part: psys(), watts: 300},
+				{part: whole("bmc", 0), watts: 400},
+			}
+			rs := make([]sensor.Reading, len(all))
+			n := 0
+			return func() {
+				got := rs[:0]
+				for i, c := range all {
+					if r, ok := c.read(n); ok && (i > 0 || n%100 < 60) && (i < 6 || n%200 < 150) {
+						got = append(got, r)
+					}
+				}
+				n++
+				l.Book(got)
+			}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := ledger.New(ledger.Config{})
+			l := ledger.New(ledger.Config{Calibration: ledger.Calibration{Offset: unit.Watt}})
 			tick := c.tick(l)
 			tick()
 			assert.Zero(t, testing.AllocsPerRun(500, tick), "Book")

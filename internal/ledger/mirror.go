@@ -84,7 +84,7 @@ func (m *mirrors) replaceSilent(tick uint64) {
 		return
 	}
 	for _, p := range m.dies {
-		silence := p.at.Sub(m.counted.at)
+		silence := p.last.Sub(m.counted.last)
 		if p.advanced != tick || silence <= patience {
 			continue
 		}
@@ -102,7 +102,7 @@ func (m *mirrors) replaceSilent(tick uint64) {
 // startIfNew lets an account begin now that was not counted so far.
 func (p *part) startIfNew() {
 	if p.energy == 0 && !p.start.IsZero() && p.mirrors.counted != p {
-		p.start = p.at
+		p.beginAt(p.last)
 	}
 }
 
@@ -129,7 +129,7 @@ func (w *watch) proves(p, counted *part, tick uint64) bool {
 	if !p1 || !p2 {
 		return false
 	}
-	apart := w.from.Sub(w.reference).Abs() + p.at.Sub(counted.at).Abs() + readJitter
+	apart := w.from.Sub(w.reference).Abs() + p.last.Sub(counted.last).Abs() + readJitter
 	if max(w.die, w.counted)-min(w.die, w.counted) > counted.limits.Bound(apart) {
 		w.different++
 	} else {
@@ -139,7 +139,7 @@ func (w *watch) proves(p, counted *part, tick uint64) bool {
 	case w.different >= lasting:
 		w.proofs++
 		w.restart(p, counted)
-	case p.at.Sub(w.from) > watchTime:
+	case p.last.Sub(w.from) > watchTime:
 		w.proofs = 0
 		w.restart(p, counted)
 	}
@@ -147,7 +147,7 @@ func (w *watch) proves(p, counted *part, tick uint64) bool {
 }
 
 func (w *watch) restart(p, counted *part) {
-	*w = watch{open: true, from: p.at, reference: counted.at, proofs: w.proofs}
+	*w = watch{open: true, from: p.last, reference: counted.last, proofs: w.proofs}
 }
 
 // disturbed reports whether the part's readings cannot be compared in this tick.

@@ -41,19 +41,19 @@ type mirrorKey struct {
 
 // place finds out what a new part has to do with others.
 func (l *Ledger) place(p *part) {
-	hw := l.types[p.Type]
-	if hw == nil {
-		hw = &hwType{}
-		l.types[p.Type] = hw
-		if l.other != nil {
-			hw.measuredAt(l.other.start, l.tick)
-		}
+	p.hw = l.typeOf(p.Type)
+	for _, t := range p.Covers {
+		p.covers = append(p.covers, l.typeOf(t))
 	}
-	p.hw = hw
+	l.placeView(p)
 	switch {
 	case p.Role == sensor.Envelope:
 		p.envelope = &envelope{part: p}
-		l.envelopes = append(l.envelopes, p.envelope)
+		at := len(l.envelopes)
+		for at > 0 && p.envelope.betterThan(l.envelopes[at-1]) {
+			at--
+		}
+		l.envelopes = slices.Insert(l.envelopes, at, p.envelope)
 	case p.Role == sensor.Primary && p.MayMirror:
 		key := mirrorKey{p.Sensor, p.Type, p.Socket}
 		i := slices.IndexFunc(l.mirrors, func(m *mirrors) bool { return m.key == key })
@@ -64,6 +64,19 @@ func (l *Ledger) place(p *part) {
 		p.mirrors = l.mirrors[i]
 		p.mirrors.insert(p)
 	}
+}
+
+// typeOf returns what is known of a type.
+func (l *Ledger) typeOf(name string) *hwType {
+	hw := l.types[name]
+	if hw == nil {
+		hw = &hwType{}
+		l.types[name] = hw
+		if l.trusted != nil && l.measuresCPU() {
+			hw.measuredAt(l.trusted.decides, l.tick)
+		}
+	}
+	return hw
 }
 
 // noteMeasured takes the baselines of this tick into account: from now on the
@@ -80,11 +93,19 @@ func (l *Ledger) noteMeasured() {
 			m.counted, m.since = p, l.tick
 		}
 	}
+	for _, p := range l.read {
+		if len(p.covers) > 0 && !p.covering && p.advanced == l.tick && p.Method != sensor.Modelled && p.live() {
+			p.covering = true // for good, as for its own type
+			for _, hw := range p.covers {
+				hw.measuredAt(p.moment, l.tick)
+			}
+		}
+	}
 }
 
 // live reports whether the part's energy is added to the host's.
 func (p *part) live() bool {
-	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.superseded() && !p.mirrored()
+	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.superseded() && !p.mirrored() && !p.standsBy()
 }
 
 func (p *part) superseded() bool {
@@ -107,7 +128,8 @@ func (p *part) counts() (unit.Microjoules, time.Time) {
 		}
 		return before(p.delta, p.hw.measured)
 	}
-	return p.delta.Energy, p.delta.To
+	d := p.inView()
+	return d.Energy, d.To
 }
 
 // before returns the share of d that lies before t, rounded down, and its end.

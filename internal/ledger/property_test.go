@@ -17,8 +17,9 @@ import (
 func TestPropertyPartsAddUpToTheHost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := open(t, ledger.Config{
-			MaxGap: time.Duration(rapid.SampledFrom([]int64{0, int64(3 * s)}).Draw(t, "maxGap")),
-			Psys:   rapid.SampledFrom([]ledger.Trust{ledger.TrustAuto, ledger.TrustAlways, ledger.TrustNever}).Draw(t, "psys"),
+			MaxGap:      time.Duration(rapid.SampledFrom([]int64{0, int64(3 * s)}).Draw(t, "maxGap")),
+			Psys:        rapid.SampledFrom([]ledger.Trust{ledger.TrustAuto, ledger.TrustAlways, ledger.TrustNever}).Draw(t, "psys"),
+			Calibration: rapid.SampledFrom([]ledger.Calibration{{}, {Offset: 7 * unit.Watt, Gain: 1.037}}).Draw(t, "calibration"),
 		})
 		type known struct {
 			part  *sensor.Part
@@ -37,6 +38,12 @@ func TestPropertyPartsAddUpToTheHost(t *testing.T) {
 					Socket:    rapid.IntRange(-1, 1).Draw(t, "socket"),
 					Die:       rapid.IntRange(-1, 2).Draw(t, "die"),
 					MayMirror: rapid.Bool().Draw(t, "mayMirror"),
+					Same:      rapid.SampledFrom([]string{"", "package-0", "package-0-die-0", "package-0-die-1"}).Draw(t, "same"),
+					Rank:      rapid.IntRange(0, 2).Draw(t, "rank"),
+					Sensor:    rapid.SampledFrom([]string{"perf", "rapl"}).Draw(t, "sensor"),
+					Covers:    rapid.SampledFrom([][]string{nil, {"cpu", "memory", "board"}}).Draw(t, "covers"),
+					Whole:     rapid.Bool().Draw(t, "whole"),
+					Period:    time.Duration(rapid.SampledFrom([]int64{0, int64(20 * s)}).Draw(t, "period")),
 				},
 				kind:  rapid.SampledFrom([]sensor.Kind{sensor.Counter, sensor.Counter, sensor.Gauge}).Draw(t, "kind"),
 				raw:   rapid.Uint64Range(0, intelMax).Draw(t, "origin"),

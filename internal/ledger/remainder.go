@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/internal/energy"
@@ -13,10 +14,10 @@ import (
 type Trust uint8
 
 const (
-	// TrustAuto trusts an envelope of a machine whose measured CPU parts sit in one
-	// socket, once it has contained the parts for five ticks: with several sockets
-	// psys belongs to the first of them only, and some machines show less on psys
-	// than on the package.
+	// TrustAuto trusts an envelope once it has contained the parts for five ticks;
+	// one that is not Whole only if the measured CPU parts sit in one socket: with
+	// several psys belongs to the first of them only, and some machines show less on
+	// psys than on the package.
 	TrustAuto Trust = iota
 	// TrustAlways trusts an envelope from its baseline on, until it is demoted.
 	TrustAlways
@@ -38,6 +39,10 @@ const (
 // has been silent for 30 s is no longer waited for. A negative remainder is debt
 // that later remainders pay first; so the host's total never falls, and is the
 // envelope's as soon as the debt is paid.
+//
+// Of several envelopes one decides at a time: one that is the whole host before
+// psys, then by Rank. A better one replaces it after a probation of its own, and
+// takes its debt over. While a trusted one is silent there is no remainder.
 type envelope struct {
 	part *part
 
@@ -53,6 +58,7 @@ type envelope struct {
 	passed int // settled ticks of probation
 
 	trusted, demoted bool
+	decides          time.Time // since
 	debt             unit.Microjoules
 	excused          unit.Microjoules // of debt: from parts that came late, no sign of a wrong envelope
 }
@@ -60,24 +66,57 @@ type envelope struct {
 // settle compares every envelope with its parts, of which the live ones got sum
 // in this tick.
 func (l *Ledger) settle(sum unit.Microjoules) {
-	if l.config.Psys == TrustNever {
-		return
+	deciding := l.trusted
+	if deciding != nil { // first, so that another goes on where it ends
+		l.attend(deciding, sum)
 	}
-	for _, e := range l.envelopes {
-		if e.trusted || l.other == nil { // the first that is trusted remains the only one
-			l.follow(e, sum)
+	for _, e := range l.envelopes { // the best first
+		if e != deciding {
+			l.attend(e, sum)
 		}
 	}
 }
 
+func (l *Ledger) attend(e *envelope, sum unit.Microjoules) {
+	switch {
+	case e.demoted || l.trustIn(e) == TrustNever:
+	case e.part.standsBy(), e != l.trusted && l.decided() && !e.betterThan(l.trusted):
+		e.begun = false
+	default:
+		l.follow(e, sum)
+	}
+}
+
+// trustIn returns what the configuration says of an envelope.
+func (l *Ledger) trustIn(e *envelope) Trust {
+	if e.part.Whole {
+		return l.config.Whole
+	}
+	return l.config.Psys
+}
+
+// decided reports whether an envelope decides the energy of the host.
+func (l *Ledger) decided() bool {
+	return l.trusted != nil && !l.trusted.demoted && !l.trusted.part.standsBy()
+}
+
+func (e *envelope) betterThan(f *envelope) bool { return compareEnvelopes(e, f) < 0 }
+
+func compareEnvelopes(e, f *envelope) int {
+	switch {
+	case e.part.Whole == f.part.Whole:
+		return cmp.Compare(e.part.Rank, f.part.Rank)
+	case e.part.Whole:
+		return -1
+	}
+	return 1
+}
+
 func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	p := e.part
-	if e.demoted {
-		return
-	}
-	if p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) {
+	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.paused(l.tick) {
 		e.open(l.tick) // nobody knows what it drew until now
-		if l.config.Psys == TrustAlways && !e.trusted {
+		if l.trustIn(e) == TrustAlways && !e.trusted {
 			l.trust(e)
 		}
 		return
@@ -95,22 +134,36 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 		return
 	}
 	e.drawn = plus(e.drawn, p.delta.Energy)
-	if l.awaits(p.at) && p.at.Sub(e.settledAt) <= patience || !e.trusted && e.drawn < steps*p.Step {
+	if l.awaits(p.at) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
 		return
 	}
 	if e.trusted {
 		l.bookRemainder(e)
-	} else if e.passes(l.oneSocket()) {
+	} else if e.passes(p.Whole || l.oneSocket()) {
 		l.trust(e)
 	}
 	e.close(l.tick)
+}
+
+// paused reports whether the envelope is the whole host and brings the energy of
+// a time in which it was silent for long: it was not there then (a battery that
+// was charged).
+func (e *envelope) paused(tick uint64) bool {
+	p := e.part
+	return p.Whole && p.advanced == tick && p.delta.To.Sub(p.delta.From) > p.patience()
+}
+
+// measuresCPU reports whether a sensor gives the energy of the processor.
+func (l *Ledger) measuresCPU() bool {
+	hw := l.types["cpu"]
+	return hw != nil && !hw.measured.IsZero()
 }
 
 // awaits reports whether a live part has not advanced in this tick and is not
 // silent for so long that nobody waits for it.
 func (l *Ledger) awaits(now time.Time) bool {
 	for _, p := range l.order {
-		if p != l.other && p.advanced != l.tick && p.live() && now.Sub(p.at) <= patience {
+		if p != l.other && p.advanced != l.tick && p.live() && now.Sub(p.at) <= p.patience() {
 			return true
 		}
 	}
@@ -122,7 +175,7 @@ func (l *Ledger) awaits(now time.Time) bool {
 func (l *Ledger) oneSocket() bool {
 	var first *part
 	for _, p := range l.order {
-		if p.Type != "cpu" || p.Role != sensor.Primary || p.Method == sensor.Modelled || p.start.IsZero() {
+		if p.Type != "cpu" || p.Role != sensor.Primary || p.Method == sensor.Modelled || p.start.IsZero() || p.standsBy() {
 			continue
 		}
 		if first == nil {
@@ -148,8 +201,8 @@ func (e *envelope) close(tick uint64) {
 
 // passes judges one settled tick of probation and reports whether it was the
 // last.
-func (e *envelope) passes(oneSocket bool) bool {
-	if !oneSocket || e.drawn < e.parts {
+func (e *envelope) passes(admitted bool) bool {
+	if !admitted || e.drawn < e.parts {
 		e.passed, e.total, e.since = 0, 0, e.part.at
 		return false
 	}
@@ -161,8 +214,27 @@ func (e *envelope) passes(oneSocket bool) bool {
 }
 
 func (l *Ledger) trust(e *envelope) {
-	e.trusted = true
+	if old := l.trusted; old != nil {
+		old.trusted, old.begun = false, false
+		if !old.demoted {
+			e.debt, e.excused = old.debt, old.excused
+			old.debt, old.excused = 0, 0
+		}
+	}
 	at := e.part.at
+	e.trusted, e.decides, l.trusted = true, at, e
+	// Beside a measured processor, what is left is measured by the envelope: nothing is
+	// modelled beside it. Where the processor itself is modelled, it stays a part: the
+	// envelope bounds it, and the rest is not all there is.
+	if l.measuresCPU() {
+		for _, hw := range l.types {
+			hw.measuredAt(at, l.tick)
+		}
+	}
+	if l.other != nil {
+		l.other.closed = false
+		return
+	}
 	l.other = &part{
 		Part: &sensor.Part{
 			ID: otherID, Name: "remainder", Type: "other", Sensor: e.part.Sensor, Method: e.part.Method,
@@ -171,14 +243,10 @@ func (l *Ledger) trust(e *envelope) {
 		account: account{start: at, at: at},
 	}
 	l.insert(l.other)
-	// What is in the envelope is measured by it: nothing is modelled beside it.
-	for _, hw := range l.types {
-		hw.measuredAt(at, l.tick)
-	}
 }
 
 func (l *Ledger) bookRemainder(e *envelope) {
-	if l.config.Psys == TrustAuto && !l.oneSocket() {
+	if !e.part.Whole && l.config.Psys == TrustAuto && !l.oneSocket() {
 		l.demote(e)
 		return
 	}
@@ -189,7 +257,7 @@ func (l *Ledger) bookRemainder(e *envelope) {
 	} else {
 		e.debt = owed - e.drawn
 	}
-	l.other.at = e.part.at
+	l.other.extend(e.part.at)
 	l.host.reach(l.other.account)
 
 	e.excused = min(plus(e.excused, e.late), e.debt)

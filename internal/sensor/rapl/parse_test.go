@@ -152,3 +152,27 @@ func FuzzParseCPUInfo(f *testing.F) {
 		}
 	})
 }
+
+// What perf and the drivers of AMD call by the same names is counted once.
+func TestPartsTellWhatTheyMeasure(t *testing.T) {
+	for _, c := range []struct {
+		key  key
+		same string
+		rank int
+	}{
+		{key{name: "package-0"}, "package-0", 1},
+		{key{name: "package-0-die-1"}, "package-0-die-1", 1},
+		{key{name: "dram", above: "package-0"}, "package-0/dram", 1},
+		{key{name: "core", above: "package-0-die-1"}, "package-0-die-1/core", 1},
+		{key{name: "psys"}, "psys", 4},
+		{key{name: "psys-1"}, "psys-1", 4},
+	} {
+		t.Run(c.same, func(t *testing.T) {
+			p, ok := describe(c.key, limits{}, true)
+			require.True(t, ok)
+			assert.Equal(t, c.same, p.Same)
+			assert.Equal(t, "rapl:"+c.same, p.ID)
+			assert.Equal(t, c.rank, p.Rank)
+		})
+	}
+}

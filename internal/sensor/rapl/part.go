@@ -17,6 +17,12 @@ const (
 	rangeAMD     = 65_532_610_987          // µJ; package counter of AMD: ⌊(2³²−1) × 15.258 µJ⌋ (unit 2⁻¹⁶ J, truncated to nJ by the kernel)
 )
 
+// Ranks among the sensors that measure the same.
+const (
+	rank         = 1 // behind perf
+	rankEnvelope = 4 // behind what measures at the input of the machine, and perf
+)
+
 const (
 	minMaxPower = 1000 * unit.Watt   // no part of a machine is judged by less
 	absurdPower = 10_000 * unit.Watt // a constraint above this is garbage: all ones are 32 kW in TPMI_POWER_INFO_MAX
@@ -51,6 +57,8 @@ func saneRange(uj uint64) unit.Microjoules {
 func describe(k key, l limits, mirrorsDies bool) (p sensor.Part, ok bool) {
 	p = sensor.Part{
 		ID:       names.SensorRAPL + ":" + k.name,
+		Same:     k.name,
+		Rank:     rank,
 		Name:     k.name,
 		Type:     names.HWTypeCPU,
 		Sensor:   names.SensorRAPL,
@@ -67,7 +75,7 @@ func describe(k key, l limits, mirrorsDies bool) (p sensor.Part, ok bool) {
 			return p, true
 		}
 		if socket, isPsys := parsePsys(k.name); isPsys {
-			p.Type, p.Role, p.Socket = names.HWTypeOther, sensor.Envelope, socket
+			p.Type, p.Role, p.Socket, p.Rank = names.HWTypeOther, sensor.Envelope, socket, rankEnvelope
 			if l.maxRange == rangeSPRPsys {
 				p.Step = 1_000_000
 			}
@@ -80,7 +88,8 @@ func describe(k key, l limits, mirrorsDies bool) (p sensor.Part, ok bool) {
 	if _, inPsys := parsePsys(k.above); !inPackage && !inPsys {
 		return p, false
 	}
-	p.ID = names.SensorRAPL + ":" + k.above + "/" + k.name
+	p.Same = k.above + "/" + k.name
+	p.ID = names.SensorRAPL + ":" + p.Same
 	if inPackage {
 		p.Socket, p.Die = socket, die
 		if k.name == "dram" {

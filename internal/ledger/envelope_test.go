@@ -1,0 +1,271 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// whole is an envelope of the whole host.
+func whole(name string, rank int) *sensor.Part {
+	return &sensor.Part{
+		ID: name + ":input", Name: "input", Type: "other", Sensor: name, Method: sensor.Measured,
+		Role: sensor.Envelope, Socket: -1, Die: -1, Whole: true, Rank: rank,
+	}
+}
+
+func slow(p *sensor.Part, period time.Duration) *sensor.Part {
+	p.Period = period
+	return p
+}
+
+func covering(p *sensor.Part, types ...string) *sensor.Part {
+	p.Covers = types
+	return p
+}
+
+func psysOf(name string, rank int) *sensor.Part { return view(name, rank, psys()) }
+
+func TestEnvelopes(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		config  ledger.Config
+		ticks   int
+		sources []source
+		sensor  string // of the remainder
+		want    map[string]want
+	}{
+		{
+			// Five ticks of probation, five of 200 − 110 J.
+			name:    "C43 a BMC of two sockets",
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}, {part: pkg(1), watts: 60}, {part: psys(), watts: 150}, {part: whole("bmc", 0), watts: 200}},
+			sensor:  "bmc",
+			want: map[string]want{
+				"rapl:package-0": part(500), "rapl:package-1": part(600), "other": part(450),
+				"rapl:psys": detail(1500), "bmc:input": detail(2000), "host": host(1550),
+			},
+		},
+		{
+			name:    "C43 a BMC decides before psys, and the better of two",
+			ticks:   10,
+			sources: []source{{part: psys(), watts: 80}, {part: whole("battery", 2), watts: 90}, {part: whole("bmc", 0), watts: 100}, {part: pkg(0), watts: 50}},
+			sensor:  "bmc",
+			want: map[string]want{
+				"rapl:package-0": part(500), "other": part(250), "rapl:psys": detail(800),
+				"battery:input": detail(900), "bmc:input": detail(1000), "host": host(750),
+			},
+		},
+		{
+			// psys decides in ticks 6 … 25: 20·30. The BMC's probation is 21 … 25; then 5·50.
+			name:    "C43 a BMC that answers later replaces psys after its probation",
+			ticks:   30,
+			sources: []source{{part: pkg(0), watts: 50}, {part: psys(), watts: 80}, {part: whole("bmc", 0), watts: 100, first: 20}},
+			sensor:  "rapl",
+			want: map[string]want{
+				"rapl:package-0": part(1500), "other": part(850), "rapl:psys": detail(2400), "bmc:input": detail(1000), "host": host(2350),
+			},
+		},
+		{
+			// 6 … 10 and 62 … 70: 14·30. Nothing for the time between.
+			name:    "C42 a battery that is charged for a while",
+			ticks:   70,
+			sources: []source{{part: pkg(0), watts: 50}, {part: whole("battery", 2), watts: 80, gauge: true, missing: ticks(11, 60)}},
+			sensor:  "battery",
+			want:    map[string]want{"rapl:package-0": part(3500), "other": part(420), "battery:input": detail(10*80 + 9*80), "host": host(3920)},
+		},
+		{
+			name:    "C43 a BMC with a counter that is down for a while",
+			ticks:   70,
+			sources: []source{{part: pkg(0), watts: 50}, {part: whole("bmc", 0), watts: 80, missing: ticks(11, 60)}},
+			sensor:  "bmc",
+			want:    map[string]want{"rapl:package-0": part(3500), "other": part(420), "bmc:input": detail(70 * 80), "host": host(3920)},
+		},
+		{
+			// Settled in 5, 10, … s; trusted at 25 s. 25 s of 50 W up to 50 s.
+			name:    "C43 a BMC with a new value each 5 s",
+			ticks:   52,
+			sources: []source{{part: pkg(0), watts: 50}, {part: slow(whole("bmc", 0), 5*s), watts: 100, gauge: true, missing: notEach(5, 52)}},
+			sensor:  "bmc",
+			want:    map[string]want{"rapl:package-0": part(2600), "other": part(1250), "bmc:input": detail(5000), "host": host(3850)},
+		},
+		{
+			// 40 s are bridged because they are no more than three periods. Trusted at 200 s.
+			name:    "C43 a BMC with a new value each 40 s",
+			ticks:   400,
+			sources: []source{{part: pkg(0), watts: 50}, {part: slow(whole("bmc", 0), 40*s), watts: 100, gauge: true, missing: notEach(40, 400)}},
+			sensor:  "bmc",
+			want:    map[string]want{"rapl:package-0": part(20_000), "other": part(10_000), "bmc:input": detail(40_000), "host": host(30_000)},
+		},
+		{
+			name:    "C43 the user's word on psys does not concern a BMC",
+			config:  ledger.Config{Psys: ledger.TrustNever},
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}, {part: psys(), watts: 80}, {part: whole("bmc", 0), watts: 100}},
+			sensor:  "bmc",
+			want:    map[string]want{"rapl:package-0": part(500), "other": part(250), "rapl:psys": detail(800), "bmc:input": detail(1000), "host": host(750)},
+		},
+		{
+			name:    "C43 a BMC that is never trusted leaves it to psys",
+			config:  ledger.Config{Whole: ledger.TrustNever},
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}, {part: psys(), watts: 80}, {part: whole("bmc", 0), watts: 100}},
+			sensor:  "rapl",
+			want:    map[string]want{"rapl:package-0": part(500), "other": part(150), "rapl:psys": detail(800), "bmc:input": detail(1000), "host": host(650)},
+		},
+		{
+			name:    "C30 psys of perf and of powercap is one",
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}, {part: psysOf("rapl", 4), watts: 80}, {part: psysOf("perf", 3), watts: 80}},
+			sensor:  "perf",
+			want:    map[string]want{"rapl:package-0": part(500), "other": part(150), "rapl:psys": uncounted, "perf:psys": detail(800), "host": host(650)},
+		},
+		{
+			// 5·30; powercap's psys is published from 41 on, its probation is 42 … 46; 14·30.
+			name:    "C30 psys of perf falls silent",
+			ticks:   60,
+			sources: []source{{part: pkg(0), watts: 50}, {part: psysOf("rapl", 4), watts: 80}, {part: psysOf("perf", 3), watts: 80, last: 10}},
+			sensor:  "perf",
+			want: map[string]want{
+				"rapl:package-0": part(3000), "other": part(570), "rapl:psys": detail(19 * 80),
+				"perf:psys": {ledger.DetailAccount, 800, false}, "host": host(3570),
+			},
+		},
+		{
+			name:    "C37 a board's input contains CPU and memory: nothing is modelled beside it",
+			ticks:   10,
+			sources: []source{{part: model("cpu"), watts: 10}, {part: model("memory"), watts: 5}, {part: covering(gpu(), "cpu", "memory"), watts: 30, gauge: true, first: 3}},
+			want:    map[string]want{"model:cpu": ended(30), "model:memory": ended(15), "hwmon:gpu": part(210), "host": host(255)},
+		},
+		{
+			name:  "C38 what is not counted covers nothing",
+			ticks: 10,
+			sources: []source{
+				{part: perf(pkg(0)), watts: 50}, {part: covering(hsmp(pkg(0)), "memory"), watts: 60}, {part: model("memory"), watts: 5},
+			},
+			want: map[string]want{"perf:package-0": part(500), "hsmp:package-0": uncounted, "model:memory": part(50), "host": host(550)},
+		},
+		{
+			// Counted from 41 on; the model until then.
+			name:  "C38 what is counted later covers from then on",
+			ticks: 50,
+			sources: []source{
+				{part: perf(pkg(0)), watts: 50, last: 10}, {part: covering(hsmp(pkg(0)), "memory"), watts: 60}, {part: model("memory"), watts: 5},
+			},
+			want: map[string]want{"perf:package-0": ended(500), "hsmp:package-0": part(540), "model:memory": ended(205), "host": host(1245)},
+		},
+		{
+			// 0.1·500 and 10·10 J.
+			name:    "a calibration adds to the host, not to its parts",
+			config:  ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt, Gain: 1.1}},
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}},
+			sensor:  "calibration",
+			want:    map[string]want{"rapl:package-0": part(500), "other": part(150), "host": host(650)},
+		},
+		{
+			// 5·10, then 5·30 of psys.
+			name:    "a calibration rests while an envelope decides",
+			config:  ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}},
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}, {part: psys(), watts: 80}},
+			sensor:  "calibration",
+			want:    map[string]want{"rapl:package-0": part(500), "other": part(200), "rapl:psys": detail(800), "host": host(700)},
+		},
+		{
+			// 2 s and 58 s; of 2 s … 42 s nothing is known.
+			name:    "a calibration makes up nothing for a gap",
+			config:  ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}},
+			ticks:   100,
+			sources: []source{{part: gpu(), watts: 30, gauge: true, missing: ticks(3, 41)}},
+			sensor:  "calibration",
+			want:    map[string]want{"hwmon:gpu": part(1800), "other": part(600), "host": host(2400)},
+		},
+		{
+			name:    "a calibration covers a part's late energy once",
+			config:  ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}},
+			ticks:   100,
+			sources: []source{{part: pkg(0), watts: 30, missing: ticks(3, 51)}, {part: dram(0), watts: 5, missing: ticks(40, 60)}},
+			sensor:  "calibration",
+			want:    map[string]want{"rapl:package-0": part(3000), "rapl:package-0/dram": part(500), "other": part(1000), "host": host(4500)},
+		},
+		{
+			name:    "a gain below 1 takes nothing away",
+			config:  ledger.Config{Calibration: ledger.Calibration{Gain: 0.5}},
+			ticks:   10,
+			sources: []source{{part: pkg(0), watts: 50}},
+			want:    map[string]want{"rapl:package-0": part(500), "host": host(500)},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, c.config)
+			b.run(0, c.ticks, c.sources...)
+			got := map[string]want{}
+			for a := range b.Accounts {
+				id := "host"
+				if a.Part != nil {
+					id = a.Part.ID
+				}
+				got[id] = want{a.Kind, uint64(a.Energy / j), a.Live}
+				assert.Zero(t, a.Energy%j, "%s has %d µJ", id, a.Energy)
+			}
+			assert.Equal(t, c.want, got)
+			if c.sensor != "" {
+				assert.Equal(t, c.sensor, b.account("other").Part.Sensor)
+			}
+		})
+	}
+}
+
+// Half a µJ is carried until it is a whole one.
+func TestCalibrationIsExact(t *testing.T) {
+	b := open(t, ledger.Config{Calibration: ledger.Calibration{Gain: 1.5}})
+	p := pkg(0)
+	for i, want := range []unit.Microjoules{0, 0, 1, 1, 2} {
+		b.book(sensor.Reading{Part: p, At: at(time.Duration(i) * s), Energy: unit.Microjoules(i)})
+		assert.Equal(t, want, b.account("other").Energy, "tick %d", i)
+	}
+	a := b.account("other")
+	assert.Equal(t, &sensor.Part{
+		ID: "other", Name: "calibration", Type: "other", Sensor: "calibration", Method: sensor.Integrated, Socket: -1, Die: -1,
+	}, a.Part)
+}
+
+// When a better envelope replaces one that is owed for a part's late energy, the
+// debt goes with it, for the energy is in the remainder already.
+func TestDebtGoesToTheNextEnvelope(t *testing.T) {
+	b, p, h := trusted(t)
+	b.book(append(p.read(6, 50), h.read(6, 80)...)...) // 30
+	m := &scripted{part: whole("bmc", 0)}
+	for tick := 7; tick <= 12; tick++ { // probation 8 … 12
+		b.book(append(append(p.read(tick, 50), h.read(tick, 40)...), m.read(tick, 100)...)...)
+	}
+	assert.Equal(t, 30*j, b.account("other").Energy) // and 6·10 owed
+	b.book(append(p.read(13, 50), m.read(13, 100)...)...)
+	assert.Equal(t, 30*j, b.account("other").Energy) // 50 of them are paid
+	b.book(append(p.read(14, 50), m.read(14, 100)...)...)
+	assert.Equal(t, 70*j, b.account("other").Energy)
+}
+
+// A server whose only sensor is its controller: 100 W, of which the model takes 40 W
+// for the processor. The controller bounds it, and the rest is the remainder.
+func TestAModelledProcessorStaysAPartOfATrustedEnvelope(t *testing.T) {
+	b := open(t, ledger.Config{})
+	whole := &sensor.Part{
+		ID: "bmc:host", Name: "input", Type: "other", Sensor: "bmc", Method: sensor.Measured,
+		Role: sensor.Envelope, Whole: true, Socket: -1, Die: -1,
+	}
+	m, h := &scripted{part: model("cpu")}, &scripted{part: whole}
+	for tick := range 10 {
+		b.book(append(h.read(tick, 100), m.read(tick, 40)...)...)
+	}
+	assert.True(t, b.account("model:cpu").Live)
+	assert.Equal(t, 9*40*j, b.account("model:cpu").Energy)
+	assert.Equal(t, 4*60*j, b.account("other").Energy) // trusted in tick 5
+	assert.Equal(t, (9*40+4*60)*j, b.account("host").Energy)
+}

@@ -1,0 +1,234 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+)
+
+// views are the ways in which one thing is measured, of which one is counted:
+// the best of the first tick in which any has a baseline. A better one that begins
+// later takes over from its baseline on. When the counted one is silent for long,
+// another takes over, and the time between is a gap.
+//
+// One that returns after a silence brings the energy of a time in which another
+// was counted. So it takes over at the end of a later interval that is no longer
+// than anybody waits, and nothing from before that end is counted.
+type views struct {
+	all     []*view // by Rank, then by ID of the first part
+	counted *view   // nil: none has a baseline
+}
+
+// view is one way: a part, or all dies of a package that one sensor shows. Dies
+// stay together, because whether they mirror each other can only be told within
+// one sensor, and because another sensor may show the package in one piece.
+type view struct {
+	group *views
+	parts []*part
+	begun bool // a part had a baseline
+}
+
+type viewKey struct {
+	role sensor.Role
+	of   string // Part.Same without the die
+}
+
+// placeView finds out whether something else measures what the new part does.
+func (l *Ledger) placeView(p *part) {
+	if p.Same == "" {
+		return
+	}
+	of, isDie := wholeOf(p.Same)
+	key := viewKey{p.Role, of}
+	g := l.views[key]
+	if g == nil {
+		g = &views{}
+		l.views[key] = g
+		l.viewed = append(l.viewed, g)
+	}
+	if isDie {
+		for _, v := range g.all {
+			if v.takes(p) {
+				v.parts = append(v.parts, p)
+				p.view = v
+				return
+			}
+		}
+	}
+	p.view = &view{group: g, parts: []*part{p}}
+	at, _ := slices.BinarySearchFunc(g.all, p, func(v *view, p *part) int {
+		return cmp.Or(cmp.Compare(v.parts[0].Rank, p.Rank), cmp.Compare(v.parts[0].ID, p.ID))
+	})
+	g.all = slices.Insert(g.all, at, p.view)
+}
+
+// takes reports whether p is a further die of the view.
+func (v *view) takes(p *part) bool {
+	first := v.parts[0]
+	if _, isDie := wholeOf(first.Same); !isDie || first.Sensor != p.Sensor || first.Rank != p.Rank {
+		return false
+	}
+	return !slices.ContainsFunc(v.parts, func(q *part) bool { return q.Same == p.Same })
+}
+
+// wholeOf returns what a name would be if the package had no dies: package-0/dram
+// for package-0-die-1/dram, and whether it had one.
+func wholeOf(same string) (string, bool) {
+	above, rest, isDie := strings.Cut(same, "-die-")
+	if !isDie {
+		return same, false
+	}
+	if _, below, ok := strings.Cut(rest, "/"); ok {
+		above += "/" + below
+	}
+	return above, true
+}
+
+// chooseViews decides which views count, before anything of this tick is entered.
+func (l *Ledger) chooseViews() {
+	for _, g := range l.viewed {
+		g.choose(l.tick)
+	}
+}
+
+func (g *views) choose(tick uint64) {
+	for _, v := range g.all { // the best first
+		if v == g.counted || !v.advanced(tick) {
+			continue
+		}
+		began := !v.begun
+		v.begun = true
+		switch {
+		case g.counted == nil:
+			g.count(v, tick)
+		case v.betterThan(g.counted) && (began || v.isFresh(tick)):
+			g.counted.end(v.firstRead(tick))
+			g.count(v, tick)
+		case g.counted.silentFor(v, tick) > g.counted.patience():
+			v.flagGap(g.counted.silentFor(v, tick), tick)
+			g.counted.end(g.counted.last()) // what it may still deliver lies in the gap
+			g.count(v, tick)
+		}
+	}
+}
+
+func (v *view) betterThan(w *view) bool { return v.parts[0].Rank < w.parts[0].Rank }
+
+// end lets nothing of v count that lies after t.
+func (v *view) end(t time.Time) {
+	for _, p := range v.parts {
+		p.until = t
+	}
+}
+
+// count lets v count from its readings of this tick on. Nothing that begins
+// before them counts: what it was then, another view has told.
+func (g *views) count(v *view, tick uint64) {
+	g.counted = v
+	from := v.firstRead(tick)
+	for _, p := range v.parts {
+		p.from, p.until = from, time.Time{}
+		if p.advanced == tick {
+			p.from = p.moment
+		}
+		p.beginAt(p.from)
+	}
+}
+
+// beginAt lets an account begin at t that was not counted so far.
+func (p *part) beginAt(t time.Time) {
+	if p.energy > 0 || p.start.IsZero() {
+		return
+	}
+	p.start = t
+	p.extend(t)
+}
+
+// firstRead returns the earliest moment of this tick's readings.
+func (v *view) firstRead(tick uint64) time.Time {
+	var first time.Time
+	for _, p := range v.parts {
+		if p.advanced == tick && (first.IsZero() || p.moment.Before(first)) {
+			first = p.moment
+		}
+	}
+	return first
+}
+
+func (v *view) advanced(tick uint64) bool {
+	return slices.ContainsFunc(v.parts, func(p *part) bool { return p.advanced == tick })
+}
+
+// isFresh reports whether a part closed an interval that holds no backlog.
+func (v *view) isFresh(tick uint64) bool {
+	return slices.ContainsFunc(v.parts, func(p *part) bool {
+		return p.advanced == tick && !p.disturbed(tick) && p.delta.To.Sub(p.delta.From) <= p.patience()
+	})
+}
+
+// silentFor returns for how long nothing came from v, as seen from the readings
+// of w in this tick.
+func (v *view) silentFor(w *view, tick uint64) time.Duration {
+	if v.advanced(tick) {
+		return 0
+	}
+	var longest time.Duration
+	last := v.last()
+	for _, p := range w.parts {
+		if p.advanced == tick {
+			longest = max(longest, p.moment.Sub(last))
+		}
+	}
+	return longest
+}
+
+func (v *view) last() time.Time {
+	var last time.Time
+	for _, p := range v.parts {
+		if p.last.After(last) {
+			last = p.last
+		}
+	}
+	return last
+}
+
+func (v *view) patience() time.Duration {
+	var d time.Duration
+	for _, p := range v.parts {
+		d = max(d, p.patience())
+	}
+	return d
+}
+
+func (v *view) flagGap(d time.Duration, tick uint64) {
+	for _, p := range v.parts {
+		if p.advanced == tick {
+			p.gaps++
+			p.gapTime += d
+			return
+		}
+	}
+}
+
+// standsBy reports whether another view of the same thing is counted.
+func (p *part) standsBy() bool { return p.view != nil && p.view.group.counted != p.view }
+
+// inView returns what of the part's interval lies where its view was counted.
+func (p *part) inView() energy.Delta {
+	d := p.delta
+	switch {
+	case p.view == nil:
+	case d.From.Before(p.from), p.standsBy() && p.until.IsZero():
+		d.Energy = 0
+	case p.standsBy():
+		d.Energy, d.To = before(d, p.until)
+	}
+	return d
+}
+
+// patience is how long nobody minds that the part is silent.
+func (p *part) patience() time.Duration { return max(patience, 3*p.Period) }
