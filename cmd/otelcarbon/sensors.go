@@ -127,18 +127,7 @@ func (m *machine) report(ctx context.Context, w io.Writer) bool {
 	for _, r := range m.sensors {
 		m.reportOne(w, r)
 	}
-	reportNotBuilt(w)
 	return len(m.readings) > 0
-}
-
-func reportNotBuilt(w io.Writer) {
-	fmt.Fprintln(w, "\nnot in this version")
-	for _, name := range all.NotBuilt {
-		_, err := all.Open(name, all.Options{})
-		for p := range sensor.Problems(err) {
-			fmt.Fprintf(w, "  %-10s  %s; %s\n", name, cause(p), p.Remedy)
-		}
-	}
 }
 
 func (m *machine) reportOne(w io.Writer, r *reader) {

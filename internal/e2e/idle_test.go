@@ -13,7 +13,7 @@ import (
 // is 100 on every Linux that Go runs on.
 const userHz = 100
 
-// BenchmarkIdleCollector reports what the distribution costs on a four-zone
+// BenchmarkIdleCollector (C77) reports what the distribution costs on a four-zone
 // machine that is sampled once a second and collected every ten, over a minute:
 // per cent of one core, and MiB of resident memory. Run it with -benchtime=1x.
 func BenchmarkIdleCollector(b *testing.B) {

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
-	"github.com/otelcarbon/otelcarbon/internal/sensor/all"
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
 
@@ -41,6 +42,10 @@ type Config struct {
 	// Calibration corrects for what a wall meter sees and the sensors do not.
 	Calibration CalibrationConfig `mapstructure:"calibration"`
 
+	// IdleWatts is the power of parts in a machine that does nothing, in W, by hw.id
+	// or for each part of an hw.type. Left out, it is learned.
+	IdleWatts map[string]float64 `mapstructure:"idle_watts"`
+
 	// Workloads selects how energy is divided among containers and processes.
 	Workloads WorkloadsConfig `mapstructure:"workloads"`
 
@@ -51,14 +56,14 @@ type Config struct {
 // SensorsConfig holds one section for each sensor. Only the sensors that are
 // named are used; if none is, all are.
 type SensorsConfig struct {
-	RAPL      RAPLConfig   `mapstructure:"rapl"`
-	Perf      SensorConfig `mapstructure:"perf"`
-	Hwmon     SensorConfig `mapstructure:"hwmon"`
-	NVML      SensorConfig `mapstructure:"nvml"`
-	NvidiaSMI SensorConfig `mapstructure:"nvidia_smi"`
-	Battery   SensorConfig `mapstructure:"battery"`
-	BMC       SensorConfig `mapstructure:"bmc"`
-	Model     ModelConfig  `mapstructure:"model"`
+	RAPL      RAPLConfig      `mapstructure:"rapl"`
+	Perf      SensorConfig    `mapstructure:"perf"`
+	Hwmon     HwmonConfig     `mapstructure:"hwmon"`
+	NVML      NVMLConfig      `mapstructure:"nvml"`
+	NvidiaSMI NvidiaSMIConfig `mapstructure:"nvidia_smi"`
+	Battery   SensorConfig    `mapstructure:"battery"`
+	BMC       BMCConfig       `mapstructure:"bmc"`
+	Model     ModelConfig     `mapstructure:"model"`
 
 	named []string // the keys that the user gave
 }
@@ -76,6 +81,69 @@ type RAPLConfig struct {
 	// trusts it as the envelope of a single-socket machine once it has proven to
 	// contain its parts, "envelope" always, "ignore" never.
 	Psys string `mapstructure:"psys"`
+}
+
+// HwmonConfig configures the reader of hwmon chips.
+type HwmonConfig struct {
+	SensorConfig `mapstructure:",squash"`
+	// Cores reads the counter of each core that amd_energy has, which interrupts it.
+	Cores bool `mapstructure:"cores"`
+	// Chips are channels of chips that the reader does not know by itself.
+	Chips []HwmonChip `mapstructure:"chips"`
+}
+
+// HwmonChip is a channel of a chip and its place in the machine.
+type HwmonChip struct {
+	Name    string   `mapstructure:"name"`    // content of the chip's file name: "ina226"
+	Device  string   `mapstructure:"device"`  // last element of the device's path; empty: every chip of that name
+	Channel string   `mapstructure:"channel"` // "power1", "energy1" or "in1" …
+	Label   string   `mapstructure:"label"`   // … or the content of its label file
+	HWType  string   `mapstructure:"hw_type"` // cpu, memory, gpu, other
+	Role    string   `mapstructure:"role"`    // primary, breakdown, envelope
+	Parent  string   `mapstructure:"parent"`  // hw.id of the part that a breakdown lies in
+	Covers  []string `mapstructure:"covers"`  // types that a primary part holds beside its own
+	Whole   bool     `mapstructure:"whole"`   // an envelope is the input of the whole host
+	Same    string   `mapstructure:"same"`    // what another sensor may measure too: "package-0"
+}
+
+// NVMLConfig configures the reader of NVIDIA's library.
+type NVMLConfig struct {
+	SensorConfig `mapstructure:",squash"`
+	// Devices selects GPUs by index, GPU-… or MIG-…; an entry may hold several,
+	// separated by commas, so that ${env:CUDA_VISIBLE_DEVICES} can be one.
+	Devices []string `mapstructure:"devices"`
+	// Timeout is how long a sample waits for the driver.
+	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+// NvidiaSMIConfig configures the reader of the program nvidia-smi.
+type NvidiaSMIConfig struct {
+	SensorConfig `mapstructure:",squash"`
+	Path         string   `mapstructure:"path"` // absolute; empty: the usual places
+	Devices      []string `mapstructure:"devices"`
+}
+
+// BMCConfig configures the reader of management controllers.
+type BMCConfig struct {
+	SensorConfig `mapstructure:",squash"`
+	Interval     time.Duration  `mapstructure:"interval"` // between two questions
+	Redfish      *RedfishConfig `mapstructure:"redfish"`
+	IPMI         IPMIConfig     `mapstructure:"ipmi"`
+}
+
+// RedfishConfig says where a Redfish service is. The keys of an HTTP client, such
+// as endpoint and tls, stand beside.
+type RedfishConfig struct {
+	confighttp.ClientConfig `mapstructure:",squash"`
+
+	Username string              `mapstructure:"username"`
+	Password configopaque.String `mapstructure:"password"`
+	Chassis  string              `mapstructure:"chassis"` // Id of a chassis or system, where there are several
+}
+
+// IPMIConfig names the local interface to the controller.
+type IPMIConfig struct {
+	Device string `mapstructure:"device"`
 }
 
 // ModelConfig configures the model that stands in for parts without a sensor.
@@ -126,7 +194,7 @@ func createDefaultConfig() component.Config {
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 		SamplingInterval:     time.Second,
 		RootPath:             "/",
-		Sensors:              SensorsConfig{RAPL: RAPLConfig{Psys: "auto"}},
+		Sensors:              SensorsConfig{RAPL: RAPLConfig{Psys: "auto"}, NVML: NVMLConfig{Timeout: 500 * time.Millisecond}, BMC: BMCConfig{Interval: 5 * time.Second}},
 		Calibration:          CalibrationConfig{Gain: 1},
 		Workloads: WorkloadsConfig{
 			Containers: ContainersConfig{Enabled: true},
@@ -174,11 +242,11 @@ func (s *SensorsConfig) required(name string) bool {
 	}{
 		{"rapl", s.RAPL.SensorConfig},
 		{"perf", s.Perf},
-		{"hwmon", s.Hwmon},
-		{"nvml", s.NVML},
-		{"nvidia_smi", s.NvidiaSMI},
+		{"hwmon", s.Hwmon.SensorConfig},
+		{"nvml", s.NVML.SensorConfig},
+		{"nvidia_smi", s.NvidiaSMI.SensorConfig},
 		{"battery", s.Battery},
-		{"bmc", s.BMC},
+		{"bmc", s.BMC.SensorConfig},
 		{"model", s.Model.SensorConfig},
 	} {
 		if c.name == name {
@@ -222,19 +290,27 @@ func (c *Config) Validate() error {
 	if m.IdleWatts > 0 && m.MaxWatts == 0 {
 		bad("sensors::model::max_watts: missing; idle_watts is %g W, and a straight line needs both", m.IdleWatts)
 	}
-	if c.Calibration != (CalibrationConfig{Gain: 1}) {
-		bad("calibration: not computed by this version; remove the section, or leave offset_watts at 0 and gain at 1")
+	if o := c.Calibration.OffsetWatts; !(o >= 0 && o <= 100_000) {
+		bad("calibration::offset_watts: %v is not between 0 and 100000 W: it is what the sensors do not see", o)
+	}
+	if g := c.Calibration.Gain; !(g >= 1 && g <= 10) {
+		bad("calibration::gain: %v is not between 1 and 10: a power supply loses, and gives nothing back", g)
+	}
+	errs = append(errs, validateIdle(c.IdleWatts)...)
+	if err := c.Sensors.Hwmon.translate().Validate(); err != nil {
+		bad("sensors::hwmon: %w", err)
+	}
+	if err := c.Sensors.NVML.translate().Validate(); err != nil {
+		bad("sensors::nvml: %w", err)
+	}
+	if i := c.Sensors.BMC.Interval; i < time.Second {
+		bad("sensors::bmc::interval: %v is too short; ask a management controller once in a second at most", i)
 	}
 	if c.Workloads.Processes.Enabled {
 		bad("workloads::processes::enabled: energy is not divided among processes by this version; leave it false")
 	}
 	if c.Workloads.IdlePolicy != "separate" {
 		bad("workloads::idle_policy: %q is not available in this version; leave it separate", c.Workloads.IdlePolicy)
-	}
-	for _, name := range all.NotBuilt {
-		if c.Sensors.required(name) {
-			bad("sensors::%s::required: this version has no reader for %s; remove the key", name, name)
-		}
 	}
 	return errors.Join(errs...)
 }

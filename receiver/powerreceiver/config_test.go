@@ -87,10 +87,13 @@ func TestWrongValuesAreRefusedByTheirKey(t *testing.T) {
 		{"idle above full", model(map[string]any{"idle_watts": 20, "max_watts": 10}), "more than max_watts"},
 		{"idle without full", model(map[string]any{"idle_watts": 20}), "sensors::model::max_watts: missing"},
 		{"memory", model(map[string]any{"memory_watts_per_gib": 1e6}), "memory_watts_per_gib"},
-		{"calibration", map[string]any{"calibration": map[string]any{"offset_watts": 50}}, "calibration"},
+		{"negative calibration", map[string]any{"calibration": map[string]any{"offset_watts": -5}}, "calibration::offset_watts"},
+		{"calibration that makes energy vanish", map[string]any{"calibration": map[string]any{"gain": 0.9}}, "calibration::gain"},
+		{"a chip without a name", map[string]any{"sensors": map[string]any{"hwmon": map[string]any{"chips": []any{map[string]any{"channel": "power1", "hw_type": "other", "role": "primary"}}}}}, "sensors::hwmon: chips[0].name"},
+		{"a GPU that cannot be", map[string]any{"sensors": map[string]any{"nvml": map[string]any{"devices": []any{"first"}}}}, "sensors::nvml: nvml: devices[0]"},
+		{"a controller asked too often", map[string]any{"sensors": map[string]any{"bmc": map[string]any{"interval": "10ms"}}}, "sensors::bmc::interval"},
 		{"processes", map[string]any{"workloads": map[string]any{"processes": map[string]any{"enabled": true}}}, "workloads::processes"},
 		{"idle policy", map[string]any{"workloads": map[string]any{"idle_policy": "usage"}}, "idle_policy"},
-		{"required but not built", map[string]any{"sensors": map[string]any{"nvml": map[string]any{"required": true}}}, "sensors::nvml::required"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := load(t, tc.section)

@@ -77,9 +77,16 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	if facts.HostName != "" {
 		rb.SetHostName(facts.HostName)
 	}
-	books := ledger.New(ledger.Config{MaxGap: 3 * r.cfg.SamplingInterval, Psys: psysTrust(r.cfg.Sensors.RAPL.Psys)})
+	redfish, err := r.cfg.Sensors.BMC.client(ctx, h, r.set.TelemetrySettings)
+	if err != nil {
+		return err
+	}
+	books := ledger.New(ledger.Config{
+		MaxGap: 3 * r.cfg.SamplingInterval, Psys: psysTrust(r.cfg.Sensors.RAPL.Psys), Calibration: r.cfg.Calibration.translate(),
+	})
 	smp := newSampler(r.cfg.SamplingInterval, books, r.set.Logger, tel)
-	smp.sources = r.cfg.sources(facts, smp.isMeasured)
+	smp.idle = newIdleFloors(r.cfg.IdleWatts, host.NewCPUMeter(r.cfg.RootPath).Times)
+	smp.sources = r.cfg.sources(facts, smp.isMeasured, redfish) //nolint:contextcheck // a sensor lives longer than Start
 	if err = smp.start(ctx); err != nil {
 		tel.shutdown()
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 )
 
@@ -37,12 +39,24 @@ type source struct {
 	gave     int   // readings in the last sample
 	silent   bool  // has given nothing since it was opened
 	err      error // of the last read
-	problems map[problemKey]*trouble
+	problems troubles
 }
 
 type problemKey struct {
 	class sensor.Class
 	path  string
+}
+
+type troubles map[problemKey]*trouble
+
+// only reports whether all are of one of the classes.
+func (t troubles) only(classes ...sensor.Class) bool {
+	for k := range t {
+		if !slices.Contains(classes, k.class) {
+			return false
+		}
+	}
+	return true
 }
 
 // wrapper is what a sensor whose counters wrap offers besides sensor.Sensor.
@@ -70,10 +84,13 @@ type sampler struct {
 	sampled  time.Time       // when the last sample began
 	stopped  bool
 
+	crossCheck crossCheck
+
 	busy atomic.Pointer[source] // the one that is being read
 
 	mu     sync.Mutex
 	ledger *ledger.Ledger
+	idle   idleFloors
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -138,7 +155,7 @@ func (s *sampler) openSource(src *source) error {
 	}
 	now := time.Now()
 	src.reopenAt = now.Add(reopenInterval)
-	reasons, changed := make(map[problemKey]*trouble), src.problems == nil
+	reasons, changed := make(troubles), src.problems == nil
 	for p := range sensor.Problems(err) {
 		k := problemKey{p.Class, p.Path}
 		changed = changed || src.problems[k] == nil
@@ -146,9 +163,12 @@ func (s *sampler) openSource(src *source) error {
 	}
 	src.problems = reasons
 	if changed {
-		log := s.logger.Info
-		if src.named {
+		log := s.logger.Debug
+		switch {
+		case src.named:
 			log = s.logger.Warn
+		case src.name == names.SensorRAPL || src.name == names.SensorPerf || !reasons.only(sensor.Absent, sensor.NotBuilt):
+			log = s.logger.Info // most machines lack the others, and nobody misses them
 		}
 		log("power sensor not available", zap.String("sensor", src.name), zap.Error(err))
 	}
@@ -278,9 +298,11 @@ func (s *sampler) sample(ctx context.Context) {
 		readings = s.read(ctx, src, readings)
 	}
 	s.readings = readings
+	s.crossCheck.book(began, readings, s.logger)
 	s.mu.Lock()
 	s.ledger.Book(readings)
 	s.mu.Unlock()
+	s.observeIdle(ctx, began)
 	s.record.sampled(ctx, time.Since(began))
 }
 
@@ -338,8 +360,13 @@ func (s *sampler) introduce(src *source, readings []sensor.Reading) {
 // remember notes which types of parts something better than the model gives.
 func (s *sampler) remember(readings []sensor.Reading) {
 	for i := range readings {
-		if p := readings[i].Part; p.Role == sensor.Primary && p.Method != sensor.Modelled && !s.measured[p.Type] {
-			s.measured[p.Type] = true
+		p := readings[i].Part
+		if p.Role != sensor.Primary || p.Method == sensor.Modelled || s.measured[p.Type] && p.Covers == nil {
+			continue
+		}
+		s.measured[p.Type] = true
+		for _, covered := range p.Covers {
+			s.measured[covered] = true
 		}
 	}
 }
@@ -364,7 +391,7 @@ func (s *sampler) note(ctx context.Context, src *source) {
 				continue
 			}
 			if src.problems == nil {
-				src.problems = make(map[problemKey]*trouble)
+				src.problems = make(troubles)
 			}
 			t = new(trouble)
 			src.problems[k] = t

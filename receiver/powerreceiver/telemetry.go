@@ -8,8 +8,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelcarbon/otelcarbon/internal/energy"
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
 
@@ -78,9 +81,25 @@ func (t *selfTelemetry) observe(s *sampler) error {
 			})
 		},
 		func() error {
+			return t.builder.RegisterReceiverPowerIdleFloorCallback(func(_ context.Context, o metric.Float64Observer) error {
+				s.eachIdle(func(id string, power unit.Microwatts, origin energy.Origin) {
+					o.Observe(power.Watts(), metric.WithAttributes(attribute.String("hw.id", id), attribute.String("origin", origin.String())))
+				})
+				return nil
+			})
+		},
+		func() error {
 			return t.builder.RegisterReceiverPowerIgnoredReadingsCallback(func(_ context.Context, o metric.Int64Observer) error {
 				for reason, n := range s.ignored() {
 					o.Observe(int64(n), metric.WithAttributes(attribute.String("reason", reason))) //nolint:gosec // counts readings
+				}
+				return nil
+			})
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerSensorDifferenceCallback(func(_ context.Context, o metric.Float64Observer) error {
+				for _, d := range s.crossCheck.differences() {
+					o.Observe(d.Relative, metric.WithAttributes(attribute.String("hw.id", names.SensorPerf+":"+d.Same)))
 				}
 				return nil
 			})

@@ -1,50 +1,72 @@
-// Package all is the list of the sensors that this version has.
+// Package all is the list of the sensors that read the machine itself. The one
+// that asks its management controller over a network, bmc, is not among them: who
+// wants it opens it by name.
 package all
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/otelcarbon/otelcarbon/internal/host"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/battery"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/guard"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/hwmon"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/model"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/nvidiasmi"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/nvml"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/perf"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/rapl"
 )
 
 // Names are the sensors that Open opens, in the order in which they should be
 // read: the model comes last, because it depends on what the others measure. It is
 // not to be changed.
-var Names = []string{"rapl", "model"} //nolint:gochecknoglobals // a constant
+var Names = []string{"perf", "rapl", "nvml", "nvidia_smi", "hwmon", "battery", "model"} //nolint:gochecknoglobals // a constant
 
-// NotBuilt are the sensors that configuration knows and this version has no reader
-// for. It is not to be changed.
-var NotBuilt = []string{"perf", "hwmon", "nvml", "nvidia_smi", "battery", "bmc"} //nolint:gochecknoglobals // a constant
+// hwmonTimeout is how long a sample waits for chips, some of which ask a firmware.
+const hwmonTimeout = 250 * time.Millisecond
 
 // Options are the configuration of all sensors. Each takes what is its own.
 type Options struct {
-	Root string // folder below which sys and proc lie; "" is "/"
-	RAPL rapl.Config
-	// Model: where Times is nil, they are those of the machine below Root. Host is
-	// ModelHost of what host.Read says.
+	Root      string // folder below which sys and proc lie; "" is "/"
+	Perf      perf.Config
+	RAPL      rapl.Config
+	NVML      nvml.Config
+	NvidiaSMI nvidiasmi.Config
+	Hwmon     hwmon.Config
+	Battery   battery.Config
+	// Model: where Times is nil or Host empty, they are those of the machine below
+	// Root.
 	Model model.Config
 }
 
-// Open opens a sensor of Names. A name of NotBuilt gives a *sensor.Problem that
-// wraps errors.ErrUnsupported, as does a sensor for which the machine has no
-// hardware; any other name and an impossible configuration give a plain error.
+// Open opens a sensor of Names. It returns a *sensor.Problem that wraps
+// errors.ErrUnsupported where the machine has no such hardware or the build no
+// reader for it; any other name and an impossible configuration give a plain error.
 func Open(name string, o Options) (sensor.Sensor, error) {
 	switch name {
+	case "perf":
+		return perf.Open(o.Root, o.Perf)
 	case "rapl":
 		return rapl.Open(o.Root, o.RAPL)
+	case "nvml":
+		return nvml.Open(o.NVML)
+	case "nvidia_smi":
+		return nvidiasmi.Open(o.NvidiaSMI)
+	case "hwmon":
+		s, err := hwmon.Open(o.Root, o.Hwmon)
+		if err != nil {
+			return nil, err
+		}
+		return guard.New(name, s, hwmonTimeout), nil
+	case "battery":
+		return battery.Open(o.Root, o.Battery)
 	case "model":
 		return openModel(o)
 	}
-	if slices.Contains(NotBuilt, name) {
-		return nil, notBuilt(name)
-	}
-	return nil, fmt.Errorf("sensor %q is none of %s", name, strings.Join(slices.Concat(Names, NotBuilt), ", "))
+	return nil, fmt.Errorf("sensor %q is none of %s", name, strings.Join(Names, ", "))
 }
 
 func openModel(o Options) (sensor.Sensor, error) {
@@ -61,25 +83,5 @@ func ModelHost(f host.Facts) model.Host {
 		CPUFamily: f.CPUFamily, CPUModelID: f.CPUModelID, CPUStepping: f.CPUStepping,
 		LogicalCPUs: f.LogicalCPUs, Sockets: f.Sockets, MemoryBytes: f.MemoryBytes,
 		Virtual: f.Virtual, CloudProvider: f.CloudProvider, InstanceType: f.InstanceType,
-	}
-}
-
-func notBuilt(name string) error {
-	what, remedy := "it", "leave it out of the configuration"
-	switch name {
-	case "perf":
-		what, remedy = "perf events", "use rapl, which reads the same counters"
-	case "hwmon":
-		what = "hwmon chips"
-	case "nvml", "nvidia_smi":
-		what, remedy = "GPUs", "leave it out: the energy of GPUs is not in the figures"
-	case "battery":
-		what = "batteries"
-	case "bmc":
-		what = "management controllers (IPMI, Redfish)"
-	}
-	return &sensor.Problem{
-		Sensor: name, Class: sensor.NotBuilt, Remedy: remedy,
-		Err: fmt.Errorf("this version has no reader for %s: %w", what, errors.ErrUnsupported),
 	}
 }

@@ -31,10 +31,12 @@ type TelemetryBuilder struct {
 	ReceiverPowerEnvelopeDemoted   metric.Int64ObservableGauge
 	ReceiverPowerGapTime           metric.Float64ObservableCounter
 	ReceiverPowerGlitchesCorrected metric.Int64ObservableCounter
+	ReceiverPowerIdleFloor         metric.Float64ObservableGauge
 	ReceiverPowerIgnoredReadings   metric.Int64ObservableCounter
 	ReceiverPowerReadErrors        metric.Int64Counter
 	ReceiverPowerResets            metric.Int64ObservableCounter
 	ReceiverPowerSampleDuration    metric.Float64Histogram
+	ReceiverPowerSensorDifference  metric.Float64ObservableGauge
 	ReceiverPowerSensorUnavailable metric.Int64ObservableGauge
 	ReceiverPowerSuspectReadings   metric.Int64ObservableCounter
 	ReceiverPowerWraps             metric.Int64ObservableCounter
@@ -96,6 +98,21 @@ func (builder *TelemetryBuilder) RegisterReceiverPowerGlitchesCorrectedCallback(
 	return nil
 }
 
+// RegisterReceiverPowerIdleFloorCallback sets callback for observable ReceiverPowerIdleFloor metric.
+func (builder *TelemetryBuilder) RegisterReceiverPowerIdleFloorCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverPowerIdleFloor, obs: o})
+		return nil
+	}, builder.ReceiverPowerIdleFloor)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverPowerIgnoredReadingsCallback sets callback for observable ReceiverPowerIgnoredReadings metric.
 func (builder *TelemetryBuilder) RegisterReceiverPowerIgnoredReadingsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -117,6 +134,21 @@ func (builder *TelemetryBuilder) RegisterReceiverPowerResetsCallback(cb metric.I
 		cb(ctx, &observerInt64{inst: builder.ReceiverPowerResets, obs: o})
 		return nil
 	}, builder.ReceiverPowerResets)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverPowerSensorDifferenceCallback sets callback for observable ReceiverPowerSensorDifference metric.
+func (builder *TelemetryBuilder) RegisterReceiverPowerSensorDifferenceCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverPowerSensorDifference, obs: o})
+		return nil
+	}, builder.ReceiverPowerSensorDifference)
 	if err != nil {
 		return err
 	}
@@ -227,6 +259,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{glitch}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverPowerIdleFloor, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_power_idle_floor",
+		metric.WithDescription("Power that a part draws while the machine does nothing, where it is known. [Alpha]"),
+		metric.WithUnit("W"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverPowerIgnoredReadings, err = builder.meter.Int64ObservableCounter(
 		"otelcol_receiver_power_ignored_readings",
 		metric.WithDescription("Readings that were not used, by reason. [Alpha]"),
@@ -250,6 +288,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("Time that one sample of all sensors took. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{1e-05, 2.5e-05, 5e-05, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverPowerSensorDifference, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_power_sensor_difference",
+		metric.WithDescription("How far perf is from powercap for the same counter over the first half minute: (perf − powercap) ÷ the larger. [Alpha]"),
+		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverPowerSensorUnavailable, err = builder.meter.Int64ObservableGauge(

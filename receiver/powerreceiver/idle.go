@@ -1,0 +1,169 @@
+package powerreceiver
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+const (
+	// idleInterval is the least time between two looks at the CPUs, a second less what
+	// a ticker may come too early.
+	idleInterval = 950 * time.Millisecond
+	// idleSteps is how many steps of a coarse counter a window holds, so that its power
+	// is right to a twentieth.
+	idleSteps = 20
+	// idleSettle is how many windows in which energy moved are left out after a counter
+	// jumped: one holds the jump, one the end of what a correction owes.
+	idleSettle = 2
+
+	mostIdleWatts = 100_000
+)
+
+// cpuTimes tells the busy time of all CPUs and their capacity, both since some
+// moment.
+type cpuTimes func(ctx context.Context) (busy, capacity time.Duration, err error)
+
+// idleFloors learns the idle power of each part that is counted. The busy ratio
+// is that of the machine's CPUs, which says nothing about GPUs: theirs is known only
+// if it is configured.
+//
+// The meter is used by who samples; the rest is guarded by sampler.mu.
+type idleFloors struct {
+	configured map[string]float64 // W, by hw.id or hw.type
+	times      cpuTimes           // nil: nothing is learned
+
+	lookAt   time.Time
+	capacity time.Duration
+	parts    map[*sensor.Part]*idlePart
+}
+
+// idlePart is a part's floor and the beginning of its present window.
+type idlePart struct {
+	floor          *energy.Floor
+	energy         unit.Microjoules
+	at             time.Time
+	busy, capacity time.Duration
+	jumps          uint64
+	settle         int
+	round          time.Time // the look in which it was last seen
+}
+
+func newIdleFloors(configured map[string]float64, times cpuTimes) idleFloors {
+	return idleFloors{configured: configured, times: times, parts: make(map[*sensor.Part]*idlePart)}
+}
+
+// validateIdle reports the values that cannot be right, in the order of their keys.
+func validateIdle(configured map[string]float64) (errs []error) {
+	for _, key := range slices.Sorted(maps.Keys(configured)) {
+		switch w := configured[key]; {
+		case key == "":
+			errs = append(errs, fmt.Errorf("idle_watts: %g W of nothing; the key is an hw.id such as rapl:package-0, or an hw.type such as cpu", w))
+		case math.IsNaN(w) || w < 0 || w > mostIdleWatts:
+			errs = append(errs, fmt.Errorf("idle_watts::%s: %v is not between 0 and %d W", key, w, mostIdleWatts))
+		}
+	}
+	return errs
+}
+
+// observeIdle shows the floors what was booked since they last looked.
+func (s *sampler) observeIdle(ctx context.Context, now time.Time) {
+	f := &s.idle
+	if f.times == nil || now.Before(f.lookAt) {
+		return
+	}
+	busy, capacity, err := f.times(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil: // what is missing may come, but not soon
+		f.lookAt = now.Add(reopenInterval)
+		return
+	}
+	f.lookAt = now.Add(idleInterval)
+	// The meter leaves out a time in which the kernel's counts jumped. It says nothing
+	// about the windows that hold it.
+	jumped := capacity <= f.capacity
+	f.capacity = capacity
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.ledger.Accounts {
+		if a.Kind == ledger.PartAccount && a.Live && a.Part.Type != "gpu" {
+			f.part(a.Part).observe(&a, busy, capacity, jumped, now)
+		}
+	}
+	for _, p := range f.parts { // what did not count for a while begins a new window
+		if !p.round.Equal(now) {
+			p.at = time.Time{}
+		}
+	}
+}
+
+func (f *idleFloors) part(of *sensor.Part) *idlePart {
+	p := f.parts[of]
+	if p == nil {
+		p = &idlePart{floor: energy.NewFloor()}
+		f.parts[of] = p
+	}
+	return p
+}
+
+// observe ends the part's window if energy moved in it. Until then nobody knows
+// whether the counter only waits for its next step.
+func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, jumped bool, now time.Time) {
+	p.round = now
+	// Energy that is unknown or was counted too early makes a window look too low.
+	jumps := a.Stats.Gaps + a.Stats.Resets + a.Stats.Corrections
+	if jumps != p.jumps {
+		p.jumps, p.settle = jumps, idleSettle
+	}
+	moved := a.Energy - p.energy
+	begun := !p.at.IsZero() && !jumped
+	if begun && (moved == 0 || moved < idleSteps*a.Part.Step) {
+		return
+	}
+	switch length, of := a.At.Sub(p.at), capacity-p.capacity; {
+	case !begun || of <= 0:
+	case p.settle > 0:
+		p.settle--
+	default:
+		p.floor.Observe(moved.Power(length), float64(busy-p.busy)/float64(of), length)
+	}
+	p.energy, p.at, p.busy, p.capacity = a.Energy, a.At, busy, capacity
+}
+
+// value is what is known about the idle power of a part.
+func (f *idleFloors) value(of *sensor.Part) (unit.Microwatts, energy.Origin) {
+	for _, key := range [...]string{of.ID, of.Type} {
+		if w, ok := f.configured[key]; ok {
+			return unit.FromWatts(w), energy.Configured
+		}
+	}
+	if p := f.parts[of]; p != nil {
+		return p.floor.Value()
+	}
+	return 0, energy.Unknown
+}
+
+// eachIdle calls f with the idle power of every part that is counted, as far as it
+// is known.
+func (s *sampler) eachIdle(f func(id string, power unit.Microwatts, origin energy.Origin)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.ledger.Accounts {
+		if a.Kind != ledger.PartAccount || !a.Live {
+			continue
+		}
+		if p, origin := s.idle.value(a.Part); origin != energy.Unknown {
+			f(a.Part.ID, p, origin)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package powerreceiver
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadatatest"
+)
+
+// idleMachine is a machine of 4 CPUs whose package draws 30 W + 70 W · use, whose
+// DRAM draws 5 W and whose GPU draws 40 W.
+type idleMachine struct {
+	use         float64
+	jump        unit.Microjoules // added to the package's counter once
+	step        unit.Microjoules // of the package's counter
+	meterErr    error
+	asked       int
+	last        time.Time
+	pkg, dram   float64 // J
+	busy, total time.Duration
+
+	parts [3]*sensor.Part
+}
+
+func newIdleMachine() *idleMachine {
+	gpu := &sensor.Part{ID: "nvml:GPU-1", Name: "GPU-1", Type: "gpu", Sensor: "nvml", Method: sensor.Measured, Socket: -1, Die: -1}
+	return &idleMachine{step: 1, parts: [3]*sensor.Part{
+		rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-0/dram", "memory", sensor.Primary, 0), gpu,
+	}}
+}
+
+// turn lets the machine run until now.
+func (m *idleMachine) turn(now time.Time) {
+	if !m.last.IsZero() {
+		d := now.Sub(m.last)
+		m.pkg += (30 + 70*m.use) * d.Seconds()
+		m.dram += 5 * d.Seconds()
+		m.total += 4 * d
+		m.busy += time.Duration(m.use * float64(4*d))
+	}
+	m.last = now
+}
+
+func (m *idleMachine) read(_ int, now time.Time) sensortest.Step {
+	m.turn(now)
+	pkg := unit.FromJoules(m.pkg) + m.jump
+	gpu := sensor.Reading{Part: m.parts[2], At: now, Kind: sensor.Gauge, Power: 40 * unit.Watt}
+	return sensortest.Step{Readings: []sensor.Reading{
+		counting(m.parts[0], now, pkg-pkg%m.step), counting(m.parts[1], now, unit.FromJoules(m.dram)), gpu,
+	}}
+}
+
+func (m *idleMachine) times(context.Context) (busy, capacity time.Duration, err error) {
+	m.asked++
+	return m.busy, m.total, m.meterErr
+}
+
+func (m *idleMachine) sampler(t *testing.T, configured map[string]float64) *sampler {
+	t.Helper()
+	s, _ := scripted(t, &sensortest.Fake{Next: m.read})
+	s.sampler.idle = newIdleFloors(configured, m.times)
+	return s.sampler
+}
+
+// run takes n samples, one in each interval.
+func run(t *testing.T, s *sampler, n int, interval time.Duration) {
+	t.Helper()
+	for range n {
+		s.sample(t.Context())
+		time.Sleep(interval)
+	}
+}
+
+type floor struct {
+	watts  float64
+	origin string
+}
+
+func floors(s *sampler) map[string]floor {
+	out := make(map[string]floor)
+	s.eachIdle(func(id string, p unit.Microwatts, origin energy.Origin) { out[id] = floor{p.Watts(), origin.String()} })
+	return out
+}
+
+func requireIdle(t *testing.T, s *sampler, id, origin string, want, within float64) {
+	t.Helper()
+	got := floors(s)[id]
+	require.Equal(t, origin, got.origin, id)
+	require.InDelta(t, want, got.watts, within, id)
+}
+
+func TestC69_an_idle_machine_tells_the_floor_of_its_parts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		s := m.sampler(t, nil)
+		run(t, s, 5, time.Second)
+		assert.Empty(t, floors(s), "cold start")
+		run(t, s, 60, time.Second)
+		requireIdle(t, s, "rapl:package-0", "learned", 30, 0.6)
+		requireIdle(t, s, "rapl:package-0/dram", "learned", 5, 0.1)
+		assert.Len(t, floors(s), 2, "the use of a GPU is not known")
+
+		m.use = 0.8
+		run(t, s, 600, time.Second)
+		requireIdle(t, s, "rapl:package-0", "learned", 30, 0.6)
+	})
+}
+
+func TestC69_a_machine_that_is_never_idle_is_extrapolated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		s := m.sampler(t, nil)
+		for i := range 200 { // 22 %, 32 %, … 92 % of the time since the last sample
+			m.use = 0.22 + 0.1*float64(i%8)
+			run(t, s, 1, time.Second)
+		}
+		requireIdle(t, s, "rapl:package-0", "extrapolated", 30, 0.01)
+		requireIdle(t, s, "rapl:package-0/dram", "extrapolated", 5, 0.01)
+	})
+}
+
+func TestTheCPUsAreAskedOnceASecondAndNotWhileTheyCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		s := m.sampler(t, nil)
+		run(t, s, 300, 100*time.Millisecond)
+		assert.Equal(t, 30, m.asked)
+		requireIdle(t, s, "rapl:package-0", "learned", 30, 0.6)
+
+		m.meterErr, m.asked = errors.New("masked"), 0
+		run(t, s, 121, time.Second)
+		assert.Equal(t, 3, m.asked, "once a minute")
+
+		m.meterErr, m.asked = nil, 0
+		run(t, s, 120, time.Second)
+		assert.Greater(t, m.asked, 59, "it is back")
+	})
+}
+
+// 697 J too much and back a second later: at 30 W the counter owes them for 23 s.
+func TestC69_a_counter_that_jumps_and_repays_does_not_lower_the_floor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		s := m.sampler(t, nil)
+		run(t, s, 100, time.Second)
+		m.jump = 697 * joule
+		run(t, s, 1, time.Second)
+		m.jump = 0
+		for range 60 {
+			run(t, s, 1, time.Second)
+			requireIdle(t, s, "rapl:package-0", "learned", 30, 0.6)
+		}
+	})
+}
+
+// In steps of 7 J a second of 30 W shows 28 J or 35 J; 140 J show it to a twentieth.
+func TestC69_a_coarse_counter_is_watched_for_longer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		m.step, m.parts[0].Step = 7*joule, 7*joule
+		s := m.sampler(t, nil)
+		run(t, s, 600, time.Second)
+		requireIdle(t, s, "rapl:package-0", "learned", 30, 1.5)
+	})
+}
+
+func TestAConfiguredIdlePowerWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		s := m.sampler(t, map[string]float64{"cpu": 11, "rapl:package-0": 12.5, "gpu": 25, "rapl:package-7": 1})
+		run(t, s, 60, time.Second)
+		requireIdle(t, s, "rapl:package-0", "configured", 12.5, 0)
+		requireIdle(t, s, "nvml:GPU-1", "configured", 25, 0)
+		requireIdle(t, s, "rapl:package-0/dram", "learned", 5, 0.1)
+		assert.Len(t, floors(s), 3)
+	})
+}
+
+func TestTheIdlePowerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tt := componenttest.NewTelemetry()
+		set, _ := settings(tt, zapcore.InfoLevel)
+		tel, err := newSelfTelemetry(set.TelemetrySettings)
+		require.NoError(t, err)
+		s := newIdleMachine().sampler(t, map[string]float64{"memory": 4.5})
+		require.NoError(t, tel.observe(s))
+		run(t, s, 3, time.Second)
+		metadatatest.AssertEqualReceiverPowerIdleFloor(t, tt, []metricdata.DataPoint[float64]{{
+			Attributes: attribute.NewSet(attribute.String("hw.id", "rapl:package-0/dram"), attribute.String("origin", "configured")), Value: 4.5,
+		}}, metricdatatest.IgnoreTimestamp())
+		tel.shutdown()
+		require.NoError(t, tt.Shutdown(context.WithoutCancel(t.Context())))
+	})
+}
+
+func TestWrongIdlePowersAreRefusedByTheirKey(t *testing.T) {
+	for name, tc := range map[string]struct {
+		watts map[string]any
+		want  string
+	}{
+		"negative":  {map[string]any{"cpu": -1}, "idle_watts::cpu: -1 is not between 0 and 100000 W"},
+		"NaN":       {map[string]any{"rapl:package-0": math.NaN()}, "idle_watts::rapl:package-0: NaN"},
+		"infinite":  {map[string]any{"cpu": math.Inf(1)}, "idle_watts::cpu: +Inf"},
+		"megawatts": {map[string]any{"cpu": 100_001}, "idle_watts::cpu: 100001"},
+		"no key":    {map[string]any{"": 5}, "idle_watts: 5 W of nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, map[string]any{"idle_watts": tc.watts})
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+	cfg, err := load(t, map[string]any{"idle_watts": map[string]any{"rapl:package-0": 12.5, "memory": 0}})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]float64{"rapl:package-0": 12.5, "memory": 0}, cfg.IdleWatts)
+}
