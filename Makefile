@@ -10,6 +10,7 @@ SHELL       := bash
 TOOL      := go tool -modfile=internal/tools/go.mod
 COLLECTOR := _build/otelcol-carbon
 COMMAND   := _build/otelcarbon
+NVML      := _build/nvml
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Whatever a build of the distribution depends on.
@@ -28,7 +29,7 @@ export GOFLAGS := $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, then measure this machine until Ctrl-C: no key, no network, no root
@@ -48,6 +49,30 @@ $(COMMAND): $(SOURCES)
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/otelcarbon
 	@touch $@
 
+.PHONY: build-nvml
+build-nvml: $(NVML)/otelcol-carbon-nvml $(NVML)/otelcarbon-nvml ## build both with the sensor nvml into _build/nvml (Linux, needs a C compiler)
+
+# cgo looks for headers in TMPDIR too, where a stray nvml.h would shadow that of the
+# module. The module binds everything that NVIDIA has ever deprecated.
+FOR_CGO = export TMPDIR=$$(mktemp -d) CGO_ENABLED=1 CGO_CFLAGS='-O2 -g -Wno-deprecated-declarations'; trap 'rm -rf "$$TMPDIR"' EXIT
+
+$(NVML)/otelcol-carbon-nvml: builder-config-nvml.yaml internal/tools/go.mod $(SOURCES)
+	@echo "building $@: some minutes the first time, while everything is compiled anew with cgo"
+	@mkdir -p $(NVML)
+	@$(FOR_CGO); $(TOOL) builder --config builder-config-nvml.yaml 2>&1 | awk -F '\t' '{ print "  " (NF > 3 ? $$4 " " $$5 : $$0); fflush() }'
+	@touch $@
+
+$(NVML)/otelcarbon-nvml: $(SOURCES)
+	@echo "building $@"
+	@mkdir -p $(NVML)
+	@$(FOR_CGO); go build -tags nvml -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/otelcarbon
+	@touch $@
+
+# The rest of the module has no file behind the tag.
+.PHONY: test-nvml
+test-nvml: # the sensor nvml as it is built with its tag: vet and tests
+	@$(FOR_CGO); go vet -tags nvml ./internal/sensor/nvml/; go test -race -tags nvml ./internal/sensor/nvml/
+
 .PHONY: test
 test: $(COLLECTOR) ## run all tests with the race detector, those of the built collector included, and list what was skipped
 	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -race -json ./... | go run ./scripts/testreport
@@ -58,7 +83,7 @@ e2e: $(COLLECTOR) ## run only the tests that start the built collector
 
 .PHONY: ci
 ci: ## everything that must hold before a change is merged
-	@started=$$SECONDS; for step in check-generated check-tidy lint cross build check-examples check-run test fuzz-seeds; do \
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml check-examples check-run test fuzz-seeds; do \
 		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
 	echo; echo "== all of it held ($$((SECONDS - started)) s)"
 

@@ -1,0 +1,177 @@
+package otelcarbon_test
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/otelcarbon/otelcarbon/internal/sensor/all"
+)
+
+// What the examples promise, and that they say the same as the documents and the
+// programs.
+
+// Both distributions are one, but for how they are built.
+func TestManifestsAgree(t *testing.T) {
+	const first = "\nreceivers:\n"
+	plain, plainParts, _ := strings.Cut(read(t, "builder-config.yaml"), first)
+	nvml, nvmlParts, found := strings.Cut(read(t, "builder-config-nvml.yaml"), first)
+	if !found || plainParts != nvmlParts {
+		t.Error("builder-config-nvml.yaml lists other components than builder-config.yaml: copy them from there")
+	}
+	version := regexp.MustCompile(`(?m)^  version: \S+$`)
+	if a, b := version.FindString(plain), version.FindString(nvml); a == "" || a != b {
+		t.Errorf("builder-config-nvml.yaml has %q, builder-config.yaml %q", b, a)
+	}
+	for _, line := range []string{"  build_tags: nvml", "  cgo_enabled: true"} {
+		if !slices.Contains(strings.Split(nvml, "\n"), line) {
+			t.Errorf("builder-config-nvml.yaml has no line %q", line)
+		}
+	}
+}
+
+// A udev rule is shown where somebody needs it: in the message of the sensor, in
+// the documents, as a file. The texts have GROUP where the files have a name.
+func TestUdevRulesAgree(t *testing.T) {
+	for _, c := range []struct {
+		file, placeholder, group string
+		texts                    []string
+	}{
+		{
+			"60-powercap.rules", "chgrp GROUP ", "chgrp energy ",
+			[]string{"receiver/powerreceiver/README.md", "internal/sensor/rapl/problem_linux.go"},
+		},
+		{"60-ipmi.rules", `"GROUP"`, `"ipmi"`, []string{"internal/sensor/bmc/ipmi_linux.go"}},
+		{"60-hwmon.rules", "", "", nil},
+	} {
+		name := "examples/systemd/" + c.file
+		var rules []string
+		for line := range strings.SplitSeq(strings.TrimSpace(read(t, name)), "\n") {
+			if !strings.HasPrefix(line, "#") {
+				rules = append(rules, line)
+			}
+		}
+		if len(rules) != 1 {
+			t.Fatalf("%s: %d rules, want one in one line", name, len(rules))
+		}
+		for _, text := range c.texts {
+			if !strings.Contains(strings.ReplaceAll(read(t, text), c.placeholder, c.group), rules[0]) {
+				t.Errorf("%s does not have the rule of %s: %s", text, name, rules[0])
+			}
+		}
+		if doc := read(t, "docs/sensors.md"); !strings.Contains(doc, "("+path.Join("..", name)+")") {
+			t.Errorf("docs/sensors.md has no link to %s", name)
+		}
+	}
+}
+
+func TestServiceHasOneCapability(t *testing.T) {
+	value := func(text, key string) []string {
+		m := regexp.MustCompile(`(?m)^`+key+`=(.*)$`).FindAllStringSubmatch(text, -1)
+		if len(m) != 1 {
+			t.Fatalf("%d lines %s=, want 1", len(m), key)
+		}
+		return strings.Fields(m[0][1])
+	}
+	unit := read(t, "examples/systemd/otelcol-carbon.service")
+	ambient, bounding := value(unit, "AmbientCapabilities"), value(unit, "CapabilityBoundingSet")
+	if want := []string{"CAP_PERFMON"}; !slices.Equal(ambient, want) || !slices.Equal(bounding, want) {
+		t.Errorf("the service has %v of %v, want %v of the same", ambient, bounding, want)
+	}
+	if !slices.Contains(value(unit, "SystemCallFilter"), "perf_event_open") {
+		t.Error("the service may not call perf_event_open, for which it has the capability")
+	}
+	for _, key := range []string{"PrivateUsers", "ProcSubset"} {
+		if regexp.MustCompile(`(?m)^` + key + `=`).MatchString(unit) {
+			t.Errorf("the service sets %s, which hides what sensors need", key)
+		}
+	}
+	without := read(t, "examples/systemd/powercap.conf")
+	if a, b := value(without, "AmbientCapabilities"), value(without, "CapabilityBoundingSet"); len(a)+len(b) != 0 {
+		t.Errorf("powercap.conf leaves %v of %v, want none", a, b)
+	}
+}
+
+// The file is written in lines that can be compared, so that no YAML is needed here.
+func TestDaemonSetHasOneCapability(t *testing.T) {
+	const folder = "examples/kubernetes/"
+	var lines []string // without comments
+	for line := range strings.SplitSeq(read(t, folder+"daemonset.yaml"), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	for key, want := range map[string]string{
+		"privileged": "false", "allowPrivilegeEscalation": "false", "readOnlyRootFilesystem": "true",
+		"runAsUser": "0", // an added capability is in effect for no other
+		"drop":      "[ALL]", "add": "[PERFMON]",
+		"hostPID": "", "hostNetwork": "", "hostIPC": "", "hostUsers": "",
+	} {
+		got := ""
+		for _, line := range lines {
+			if value, ok := strings.CutPrefix(line, key+": "); ok {
+				got += value
+			}
+		}
+		if got != want {
+			t.Errorf("daemonset.yaml: %s is %q, want %q", key, got, want)
+		}
+	}
+
+	root := regexp.MustCompile(`(?m)^    root_path: (\S+)`).FindStringSubmatch(read(t, folder+"config.yaml"))
+	if root == nil {
+		t.Fatal("config.yaml has no root_path")
+	}
+	hosts := map[string]string{} // volume → path of the host
+	volume := regexp.MustCompile(`^- \{name: (\S+), hostPath: \{path: ([^,]+), type: `)
+	mount := regexp.MustCompile(`^- \{name: (\S+), mountPath: ([^,]+), readOnly: true\}$`)
+	for _, line := range lines {
+		if m := volume.FindStringSubmatch(line); m != nil {
+			hosts[m[1]] = m[2]
+		} else if strings.Contains(line, "hostPath") {
+			t.Errorf("daemonset.yaml: %s: not of the form of the others", line)
+		}
+	}
+	mounted := map[string]bool{}
+	for _, line := range lines {
+		if !strings.Contains(line, "mountPath") {
+			continue
+		}
+		m := mount.FindStringSubmatch(line)
+		if m == nil {
+			t.Errorf("daemonset.yaml: %s: not read-only, or not of the form of the others", line)
+			continue
+		}
+		if host := hosts[m[1]]; host != "" {
+			mounted[host] = m[2] == root[1]+host
+		}
+	}
+	for _, host := range []string{"/sys", "/proc", "/etc/machine-id"} {
+		if !mounted[host] {
+			t.Errorf("daemonset.yaml: the host's %s is not mounted below %s, the root_path of config.yaml", host, root[1])
+		}
+	}
+	if len(mounted) != 3 {
+		t.Errorf("daemonset.yaml: mounts of the host: %v", mounted)
+	}
+}
+
+func TestEverySensorIsDocumented(t *testing.T) {
+	doc := read(t, "docs/sensors.md")
+	for _, name := range all.Names {
+		if !strings.Contains(doc, "\n| `"+name+"` | ") {
+			t.Errorf("docs/sensors.md: the table has no line for %s", name)
+		}
+	}
+}
+
+func TestEveryDecisionIsListed(t *testing.T) {
+	const folder = "docs/decisions/"
+	index := read(t, folder+"README.md")
+	for _, name := range files(t, ".md") {
+		if base, ok := strings.CutPrefix(name, folder); ok && base != "README.md" && !strings.Contains(index, "("+base+")") {
+			t.Errorf("%sREADME.md does not list %s", folder, base)
+		}
+	}
+}
