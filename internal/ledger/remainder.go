@@ -238,7 +238,7 @@ func (l *Ledger) trust(e *envelope) {
 	l.other = &part{
 		Part: &sensor.Part{
 			ID: otherID, Name: "remainder", Type: "other", Sensor: e.part.Sensor, Method: e.part.Method,
-			Role: sensor.Primary, Socket: -1, Die: -1,
+			Role: sensor.Primary, Socket: -1, Die: -1, Period: e.part.Period,
 		},
 		account: account{start: at, at: at},
 	}

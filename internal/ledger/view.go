@@ -105,7 +105,7 @@ func (g *views) choose(tick uint64) {
 		switch {
 		case g.counted == nil:
 			g.count(v, tick)
-		case v.betterThan(g.counted) && (began || v.isFresh(tick)):
+		case v.betterThan(g.counted) && (began || v.isFresh(tick)) && !v.firstRead(tick).Before(g.counted.bookedTo()):
 			g.counted.end(v.firstRead(tick))
 			g.count(v, tick)
 		case g.counted.silentFor(v, tick) > g.counted.patience():
@@ -114,6 +114,18 @@ func (g *views) choose(tick uint64) {
 			g.count(v, tick)
 		}
 	}
+}
+
+// bookedTo returns until when v was counted. What another brings late from before
+// that would count twice.
+func (v *view) bookedTo() time.Time {
+	var to time.Time
+	for _, p := range v.parts {
+		if p.at.After(to) {
+			to = p.at
+		}
+	}
+	return to
 }
 
 func (v *view) betterThan(w *view) bool { return v.parts[0].Rank < w.parts[0].Rank }

@@ -267,3 +267,28 @@ func TestPropertyViewsAreNeverCountedTwice(t *testing.T) {
 		}
 	})
 }
+
+// 100 W for 10 s. The better view's baseline of 2.5 s is delivered in tick 6, when the
+// spare has booked six seconds already: it takes over from a later reading, and the
+// host has 1000 J.
+func TestABetterViewThatComesLateTakesNothingTwice(t *testing.T) {
+	b := open(t, ledger.Config{})
+	view := func(id string, rank int) *sensor.Part {
+		return &sensor.Part{ID: id + ":x", Name: "x", Type: "gpu", Sensor: id, Method: sensor.Measured, Same: "gpu/x", Rank: rank, Socket: -1, Die: -1}
+	}
+	good, spare := view("nvml", 0), view("nvidia_smi", 1)
+	at := func(p *sensor.Part, seconds float64) sensor.Reading {
+		return sensor.Reading{Part: p, At: epoch.Add(time.Duration(seconds * 1e9)), Energy: unit.FromJoules(1000 + 100*seconds)}
+	}
+	for tick := range 11 {
+		rs := []sensor.Reading{at(spare, float64(tick))}
+		switch {
+		case tick == 6:
+			rs = append(rs, at(good, 2.5))
+		case tick > 6:
+			rs = append(rs, at(good, float64(tick)))
+		}
+		b.book(rs...)
+	}
+	assert.Equal(t, 1000*j, b.account("host").Energy)
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -302,6 +303,17 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Sensors.NVML.translate().Validate(); err != nil {
 		bad("sensors::nvml: %w", err)
+	}
+	if r := c.Sensors.BMC.Redfish; r != nil {
+		u, err := url.Parse(r.Endpoint)
+		switch {
+		case r.Endpoint == "":
+			bad("sensors::bmc::redfish::endpoint: missing; set it to https:// and the address of the management controller")
+		case err != nil || u.Host == "" || u.User != nil:
+			bad("sensors::bmc::redfish::endpoint: not of the form https://bmc.example.net; credentials belong into username and password")
+		case c.Sensors.BMC.IPMI.Device != "":
+			bad("sensors::bmc: redfish::endpoint and ipmi::device are both set; leave one out")
+		}
 	}
 	if i := c.Sensors.BMC.Interval; i < time.Second {
 		bad("sensors::bmc::interval: %v is too short; ask a management controller once in a second at most", i)

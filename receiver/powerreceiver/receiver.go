@@ -79,6 +79,7 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	}
 	redfish, err := r.cfg.Sensors.BMC.client(ctx, h, r.set.TelemetrySettings)
 	if err != nil {
+		tel.shutdown()
 		return err
 	}
 	books := ledger.New(ledger.Config{
@@ -128,6 +129,7 @@ func (r *powerReceiver) Shutdown(ctx context.Context) error {
 // flush reports the last, partial interval, so that a stop loses no energy.
 func (r *powerReceiver) flush(ctx context.Context) error {
 	r.scraper.sampler.sampleLast(ctx)
+	r.scraper.final = true
 	metrics, _ := r.scraper.scrape(ctx) // a failed sensor is no reason to keep the others' energy back
 	points := metrics.DataPointCount()
 	if points == 0 {

@@ -127,6 +127,7 @@ func (s *sampler) start(ctx context.Context) error {
 		s.logger.Warn("power sensor does not answer", zap.String("sensor", s.isReading()))
 		errs = append(errs, s.missRequired())
 	} else {
+		s.awaitRequired(ctx)
 		for _, src := range s.sources {
 			errs = append(errs, s.checkAfterFirstRead(src))
 		}
@@ -178,7 +179,7 @@ func (s *sampler) openSource(src *source) error {
 // missRequired is the error of Start when nothing was read in time.
 func (s *sampler) missRequired() error {
 	for _, src := range s.sources {
-		if src.required {
+		if src.required && src.silent {
 			return fmt.Errorf("sensors::%s::required is true, but %s does not answer", src.name, s.isReading())
 		}
 	}
@@ -191,10 +192,31 @@ func (s *sampler) checkAfterFirstRead(src *source) error {
 	if src.sensor == nil {
 		return nil
 	}
-	if src.required && src.gave == 0 && src.err != nil {
+	switch {
+	case src.pending():
+		return fmt.Errorf("sensors::%s::required is true, but it does not answer within %v", src.name, patience)
+	case src.required && src.silent && src.err != nil:
 		return fmt.Errorf("sensors::%s::required is true, but nothing can be read: %w", src.name, src.err)
 	}
 	return s.checkWrap(src)
+}
+
+// pending reports whether a required sensor that asks somebody else has neither
+// given nor said anything yet.
+func (src *source) pending() bool {
+	return src.required && src.sensor != nil && src.silent && src.err == nil && src.name == names.SensorBMC
+}
+
+// awaitRequired gives such a sensor some time.
+func (s *sampler) awaitRequired(ctx context.Context) {
+	for end := time.Now().Add(patience); slices.ContainsFunc(s.sources, (*source).pending) && time.Now().Before(end); {
+		select {
+		case <-time.After(lastGap):
+		case <-ctx.Done():
+			return
+		}
+		s.sampleNow(ctx, patience, 0)
+	}
 }
 
 func (s *sampler) checkWrap(src *source) error {

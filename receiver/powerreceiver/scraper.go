@@ -33,6 +33,8 @@ type scraper struct {
 	shortest time.Duration // interval for which a power is told
 	patience time.Duration // how long the host waits for a part
 
+	final bool // nothing comes any more: the host waits for no part
+
 	late    trouble // a sample that was not there in time
 	demoted bool    // told that the envelope was wrong
 }
@@ -45,6 +47,7 @@ type stream struct {
 	wall  time.Time        // time stamp under which it was emitted
 	total unit.Microjoules // account's total then
 
+	inHost     time.Time        // newest reading when the host was last told
 	powerAt    time.Time        // newest reading that a power was told for
 	powerTotal unit.Microjoules // account's total then
 }
@@ -77,27 +80,38 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 	complete := true
 	for i := range s.accounts {
 		a := &s.accounts[i]
-		if a.Kind == ledger.PartAccount && !a.Live {
+		if a.Kind == ledger.PartAccount && !a.Live && hostAccount != nil {
 			a.At = hostAccount.At // something else measures it now: its total holds, and the sum needs it
 		}
-		if a != hostAccount && !s.emit(a) && s.awaited(a, hostAccount) {
+		if a == hostAccount {
+			continue
+		}
+		if s.emit(a); s.awaited(a, hostAccount) {
 			complete = false
 		}
 	}
 	// The host is the sum of its parts: without one of them it is not known.
-	if hostAccount != nil && complete {
+	if hostAccount != nil && (complete || s.final) {
 		s.emit(hostAccount)
+		for i := range s.accounts {
+			if a := &s.accounts[i]; a.Kind == ledger.PartAccount {
+				s.streams[a.Part.ID].inHost = a.At
+			}
+		}
 	}
 	// Failures are no error of the scrape: the sampler tells them once, and counts
 	// each; an error would be logged again at every collection.
 	return s.mb.Emit(metadata.WithResource(s.resource)), nil
 }
 
-// awaited reports whether a part that has given nothing new belongs to the host
-// and may still come. One that is silent for long is not waited for: its energy
-// arrives, if ever, in the sum.
+// awaited reports whether a part of the host has given nothing new since the host
+// was last told, and may still. One that is silent for long is not waited for: its
+// energy arrives, if ever, in the sum.
 func (s *scraper) awaited(a, host *ledger.Account) bool {
-	return a.Kind == ledger.PartAccount && host.At.Sub(a.At) <= s.patience
+	if a.Kind != ledger.PartAccount || host == nil || a.At.After(s.streams[a.Part.ID].inHost) {
+		return false
+	}
+	return host.At.Sub(a.At) <= max(s.patience, 3*a.Part.Period)
 }
 
 // tellDemoted says once that the envelope is no more what the host draws.
@@ -119,7 +133,7 @@ func (s *scraper) emit(a *ledger.Account) bool {
 	}
 	st := s.streams[id]
 	if st == nil {
-		st = &stream{start: a.Start, at: a.Start, wall: a.Start, powerAt: a.Start}
+		st = &stream{start: a.Start, at: a.Start, wall: a.Start, powerAt: a.Start, inHost: a.Start}
 		s.streams[id] = st
 	}
 	if !a.At.After(st.at) {

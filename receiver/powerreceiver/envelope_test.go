@@ -1,0 +1,99 @@
+package powerreceiver
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.uber.org/zap"
+
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+)
+
+// controller is the part of a BMC that answers once in a period.
+func controller(period time.Duration) *sensor.Part {
+	return &sensor.Part{
+		ID: "bmc:host", Name: "input", Type: "other", Sensor: "bmc", Method: sensor.Integrated, Role: sensor.Envelope,
+		Whole: true, Socket: -1, Die: -1, Period: period,
+	}
+}
+
+func power(p *sensor.Part, when time.Time, watts unit.Microwatts) sensor.Reading {
+	return sensor.Reading{Part: p, At: when, Kind: sensor.Gauge, Power: watts * unit.Watt}
+}
+
+// 100 W, nothing else: the remainder exists before the host has any energy.
+func TestAnEnvelopeAloneIsTheHost(t *testing.T) {
+	p := controller(5 * time.Second)
+	var steps []sensortest.Step
+	for i := range 10 {
+		steps = append(steps, sensortest.Step{Readings: []sensor.Reading{power(p, at(time.Duration(5*i)*time.Second), 100)}})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	last := scrape(t, s)
+	for range 9 {
+		last = scrape(t, s)
+	}
+	// Trusted at the sixth reading, 25 s; four intervals of 5 s since.
+	requireValue(t, last, "hw.host.energy", "host", 2000)
+	requireValue(t, last, "hw.energy", "other", 2000)
+	requireValue(t, last, "hw.host.power", "host", 100)
+}
+
+// A package of 100 W, read every 10 s, in a host of 200 W, of which its controller
+// tells once in a minute: no collection shows more or less than 200 W.
+func TestASlowEnvelopeDoesNotMakeThePowerJump(t *testing.T) {
+	p, pkg := controller(time.Minute), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 80 {
+		when := at(time.Duration(10*i) * time.Second)
+		rs := []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*1000*joule)}
+		if i%6 == 0 {
+			rs = append(rs, power(p, when, 200))
+		}
+		steps = append(steps, sensortest.Step{Readings: rs})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.patience = 30 * time.Second
+	told := 0
+	for i := range 80 {
+		md := scrape(t, s)
+		if got, _, ok := value(md, "hw.host.power", "host"); ok && i > 36 { // trusted after six answers
+			assert.InDelta(t, 200, got, 1e-9, "in collection %d", i)
+			told++
+		}
+	}
+	assert.Equal(t, 7, told, "once for each answer: collections 42, 48, … 78")
+}
+
+func TestAtTheEndTheHostWaitsForNoPart(t *testing.T) {
+	p, pkg := controller(time.Minute), rapl("package-0", "cpu", sensor.Primary, 0)
+	s, _ := scripted(t, sensortest.NewFake(
+		sensortest.Step{Readings: []sensor.Reading{counting(pkg, noon, 0), power(p, noon, 200)}},
+		sensortest.Step{Readings: []sensor.Reading{counting(pkg, at(10*time.Second), 1000*joule)}},
+	))
+	scrape(t, s)
+	s.final = true
+	requireValue(t, scrape(t, s), "hw.host.energy", "host", 1000)
+}
+
+func TestARequiredControllerThatDoesNotAnswerFailsStart(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // accepts, and says nothing
+	require.NoError(t, err)
+	defer silent.Close()
+	cfg, err := load(t, map[string]any{"sensors": map[string]any{"bmc": map[string]any{
+		"required": true, "redfish": map[string]any{"endpoint": "http://" + silent.Addr().String()},
+	}}})
+	require.NoError(t, err)
+	set, _ := settings(componenttest.NewTelemetry(), zap.InfoLevel)
+	r, err := newReceiver(set, cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()), "sensors::bmc::required is true, but it does not answer")
+	require.NoError(t, r.Shutdown(t.Context()))
+}
