@@ -86,9 +86,8 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		if a == hostAccount {
 			continue
 		}
-		if s.emit(a); s.awaited(a, hostAccount) {
-			complete = false
-		}
+		s.emit(a)
+		complete = complete && !s.awaited(a, hostAccount)
 	}
 	// The host is the sum of its parts: without one of them it is not known.
 	if hostAccount != nil && (complete || s.final) {
@@ -123,9 +122,9 @@ func (s *scraper) tellDemoted(now bool) {
 }
 
 // emit records the points of one account, or nothing if it has not advanced.
-func (s *scraper) emit(a *ledger.Account) bool {
+func (s *scraper) emit(a *ledger.Account) {
 	if a.Kind == ledger.UncountedAccount {
-		return true // something else stands for it
+		return // something else stands for it
 	}
 	id := hostID
 	if a.Kind != ledger.HostAccount {
@@ -137,7 +136,7 @@ func (s *scraper) emit(a *ledger.Account) bool {
 		s.streams[id] = st
 	}
 	if !a.At.After(st.at) {
-		return false
+		return
 	}
 	st.advance(a)
 	power, known := st.power(a, s.shortest)
@@ -161,7 +160,6 @@ func (s *scraper) emit(a *ledger.Account) bool {
 		p := a.Part
 		s.mb.RecordCarbonSensorEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 	}
-	return true
 }
 
 // maxSlew is how far the wall clock may be set back before a series is begun anew.
