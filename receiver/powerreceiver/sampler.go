@@ -135,6 +135,9 @@ func (s *sampler) start(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return errors.Join(err, s.stop(ctx))
 	}
+	if !slices.ContainsFunc(s.sources, func(src *source) bool { return !src.silent && src.sensor != nil }) {
+		s.logger.Warn("no power sensor gives anything now: there are no metrics until one does")
+	}
 	// Not Start's context: that one ends when Start does.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel

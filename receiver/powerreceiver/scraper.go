@@ -33,7 +33,8 @@ type scraper struct {
 	shortest time.Duration // interval for which a power is told
 	patience time.Duration // how long the host waits for a part
 
-	final bool // nothing comes any more: the host waits for no part
+	gapped bool // a part has time of unknown energy since the host was last told
+	final  bool // nothing comes any more: the host waits for no part
 
 	late    trouble // a sample that was not there in time
 	demoted bool    // told that the envelope was wrong
@@ -47,9 +48,11 @@ type stream struct {
 	wall  time.Time        // time stamp under which it was emitted
 	total unit.Microjoules // account's total then
 
+	gapTime    time.Duration    // time whose energy is unknown, as last seen
 	inHost     time.Time        // newest reading when the host was last told
 	powerAt    time.Time        // newest reading that a power was told for
 	powerTotal unit.Microjoules // account's total then
+	powerGap   time.Duration    // time whose energy is unknown, until then
 }
 
 // scrape takes a fresh sample and reports every part of which something new is
@@ -86,6 +89,7 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		if a == hostAccount {
 			continue
 		}
+		s.noteGap(a)
 		s.emit(a)
 		complete = complete && !s.awaited(a, hostAccount)
 	}
@@ -95,12 +99,23 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		for i := range s.accounts {
 			if a := &s.accounts[i]; a.Kind == ledger.PartAccount {
 				s.streams[a.Part.ID].inHost = a.At
+				s.gapped = false
 			}
 		}
 	}
 	// Failures are no error of the scrape: the sampler tells them once, and counts
 	// each; an error would be logged again at every collection.
 	return s.mb.Emit(metadata.WithResource(s.resource)), nil
+}
+
+// noteGap remembers that the power of the host means nothing this time.
+func (s *scraper) noteGap(a *ledger.Account) {
+	if a.Kind != ledger.PartAccount {
+		return
+	}
+	if st := s.streams[a.Part.ID]; st != nil && a.Stats.GapTime > st.gapTime {
+		st.gapTime, s.gapped = a.Stats.GapTime, true
+	}
 }
 
 // awaited reports whether a part of the host has given nothing new since the host
@@ -147,6 +162,7 @@ func (s *scraper) emit(a *ledger.Account) {
 	switch a.Kind {
 	case ledger.HostAccount:
 		s.mb.RecordHwHostEnergyDataPoint(ts, joules, id)
+		known = known && !s.gapped
 		if known {
 			s.mb.RecordHwHostPowerDataPoint(ts, power.Watts(), id)
 		}
@@ -182,15 +198,17 @@ func (st *stream) advance(a *ledger.Account) {
 }
 
 // power returns the mean power since it was last told, unless that was too short
-// a while ago to mean anything: a counter that has not moved yet is not 0 W.
+// a while ago to mean anything: a counter that has not moved yet is not 0 W. Time
+// whose energy is unknown does not count.
 func (st *stream) power(a *ledger.Account, shortest time.Duration) (unit.Microwatts, bool) {
 	elapsed := a.At.Sub(st.powerAt)
 	if elapsed < shortest {
 		return 0, false
 	}
-	p := (a.Energy - st.powerTotal).Power(elapsed)
-	st.powerAt, st.powerTotal = a.At, a.Energy
-	return p, true
+	known := elapsed - (a.Stats.GapTime - st.powerGap)
+	p := (a.Energy - st.powerTotal).Power(known)
+	st.powerAt, st.powerTotal, st.powerGap = a.At, a.Energy, a.Stats.GapTime
+	return p, known >= shortest
 }
 
 func parent(id string) []metadata.MetricAttributeOption {

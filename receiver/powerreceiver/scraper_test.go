@@ -385,3 +385,23 @@ func (s *sampler) wraps() (n uint64) {
 	s.eachPart(func(_ string, st ledger.Stats) { n += st.Wraps })
 	return n
 }
+
+// 100 W; the counter is not read for so long that it may have wrapped: what it drew
+// meanwhile is unknown, and is neither 0 W nor part of the power after it.
+func TestThePowerAfterAGapIsThatOfTheKnownTime(t *testing.T) {
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for _, sec := range []int{0, 10, 1000, 1010} { // it wraps in 262 s at 1 kW
+		steps = append(steps, sensortest.Step{Readings: []sensor.Reading{counting(pkg, at(time.Duration(sec)*time.Second), unit.Microjoules(sec)*100*joule)}})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	scrape(t, s)
+	requireValue(t, scrape(t, s), "hw.power", "rapl:package-0", 100)
+	s.shortest = time.Second
+	md := scrape(t, s)
+	requireNone(t, md, "hw.power", "rapl:package-0")
+	requireNone(t, md, "hw.host.power", "host")
+	md = scrape(t, s)
+	requireValue(t, md, "hw.power", "rapl:package-0", 100)
+	requireValue(t, md, "hw.host.power", "host", 100)
+}
