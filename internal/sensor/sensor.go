@@ -126,6 +126,28 @@ type Sensor interface {
 	Close() error
 }
 
+// A Wrapper is a Sensor whose counters may wrap. Whoever reads calls it, between two
+// reads.
+type Wrapper interface {
+	// Wrap returns the shortest time in which a counter can wrap, 0 if none does or
+	// none is known yet.
+	Wrap() time.Duration
+}
+
+// A Describer is a Sensor that can say in one line what it measures and how. Whoever
+// reads calls it, between two reads.
+type Describer interface{ Describe() string }
+
+// An Attempter is a Sensor that asks its source at its own pace, and not with each
+// Read: its failures are those that it tells, not the problems that Read repeats.
+// Whoever reads calls it, after each Read.
+type Attempter interface {
+	// Failures calls yield with the number of attempts that have failed since it was
+	// last called, by class, until yield returns false; what was not told then is
+	// told by the next call. Classes without any are left out.
+	Failures(yield func(class Class, n uint64) bool)
+}
+
 // Class groups problems for the self-telemetry attribute error.type. The set is
 // closed, so that the number of series stays bounded.
 type Class string

@@ -51,8 +51,20 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Metrics) (*po
 	if err != nil {
 		return nil, err
 	}
-	r.Metrics, err = scraperhelper.NewMetricsController(&cfg.ControllerConfig, set, next, scraperhelper.AddMetricsScraper(metadata.Type, sc))
+	r.Metrics, err = scraperhelper.NewMetricsController(&cfg.ControllerConfig, set, notEmpty{next}, scraperhelper.AddMetricsScraper(metadata.Type, sc))
 	return r, err
+}
+
+// notEmpty passes on what holds any points. The controller also hands on the result
+// of a collection that found nothing new.
+type notEmpty struct{ consumer.Metrics }
+
+// ConsumeMetrics implements consumer.Metrics.
+func (n notEmpty) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	if md.DataPointCount() == 0 {
+		return nil
+	}
+	return n.Metrics.ConsumeMetrics(ctx, md)
 }
 
 // Start opens the sensors, takes the baseline of every counter and begins to

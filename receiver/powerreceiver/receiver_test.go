@@ -1,6 +1,7 @@
 package powerreceiver
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
@@ -136,14 +138,48 @@ func TestC72_without_any_sensor_it_starts_and_says_why_once(t *testing.T) {
 	r, err := newReceiver(s, cfg, sink)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
-	require.Eventually(t, func() bool { return len(sink.AllMetrics()) >= 5 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		scraped, missing := tt.GetMetric("otelcol_scraper_scraped_metric_points")
+		return missing == nil && len(scraped.Data.(metricdata.Sum[int64]).DataPoints) > 0
+	}, 10*time.Second, time.Millisecond)
 	_, err = tt.GetMetric("otelcol_receiver_power_sensor_unavailable")
 	require.NoError(t, err)
 	require.NoError(t, r.Shutdown(t.Context()))
-	assert.Zero(t, sink.DataPointCount())
+	assert.Empty(t, sink.AllMetrics(), "batches without points")
 	said := logs.FilterMessage("power sensor not available").All()
 	require.Len(t, said, 1)
 	assert.Contains(t, said[0].ContextMap()["error"], "powercap")
+}
+
+// A sink that counts batches, and what it says about itself.
+type batches struct {
+	consumertest.MetricsSink
+	n int
+}
+
+func (b *batches) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	b.n++
+	return b.MetricsSink.ConsumeMetrics(ctx, md)
+}
+
+func (b *batches) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: true}
+}
+
+func TestABatchWithoutPointsIsNotPassedOn(t *testing.T) {
+	var sink batches
+	next := notEmpty{&sink}
+	empty := pmetric.NewMetrics()
+	require.NoError(t, next.ConsumeMetrics(t.Context(), empty))
+	empty.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty().SetEmptyGauge()
+	require.NoError(t, next.ConsumeMetrics(t.Context(), empty))
+	assert.Zero(t, sink.n)
+
+	full := pmetric.NewMetrics()
+	full.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty().SetEmptyGauge().DataPoints().AppendEmpty()
+	require.NoError(t, next.ConsumeMetrics(t.Context(), full))
+	assert.Equal(t, 1, sink.n)
+	assert.True(t, next.Capabilities().MutatesData)
 }
 
 func TestARequiredSensorThatIsMissingFailsStart(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
+	"github.com/otelcarbon/otelcarbon/internal/sensor/guard"
 )
 
 // reopenInterval is the time after which a sensor that was not there is looked
@@ -23,6 +24,10 @@ const reopenInterval = time.Minute
 
 // lastGap is the time between the last two samples.
 const lastGap = 100 * time.Millisecond
+
+// spareAfter is for how long a sensor has to give nothing until its spare is opened,
+// and how long it has to give something again until the spare is closed.
+const spareAfter = 30 * time.Second
 
 // patience is how long Start and Shutdown wait for a read that does not end.
 const patience = 5 * time.Second
@@ -33,12 +38,16 @@ type source struct {
 	required bool
 	named    bool // by the user's configuration
 	open     func() (sensor.Sensor, error)
+	spareOf  *source // gives the same and better, and is read before: this one stands by meanwhile
 
 	sensor   sensor.Sensor // nil while it is not there
+	standby  bool          // not opened, because it is not needed
 	reopenAt time.Time
-	gave     int   // readings in the last sample
-	silent   bool  // has given nothing since it was opened
-	err      error // of the last read
+	gave     int       // readings in the last sample
+	silent   bool      // has given nothing since it was opened
+	gaveAt   time.Time // last sample in which it gave something, or when it was opened
+	gives    time.Time // first of the samples up to the last that all gave something; zero: the last did not
+	err      error     // of the last read
 	problems troubles
 }
 
@@ -58,15 +67,6 @@ func (t troubles) only(classes ...sensor.Class) bool {
 	}
 	return true
 }
-
-// wrapper is what a sensor whose counters wrap offers besides sensor.Sensor.
-type wrapper interface {
-	// Wrap returns the shortest time in which a counter can wrap, 0 if none does.
-	Wrap() time.Duration
-}
-
-// describer is a sensor that can say in one line what it measures and how.
-type describer interface{ Describe() string }
 
 // sampler reads the sensors every interval, and on demand, and books what they
 // say. All sensors are used by one goroutine at a time, which holds reading; the
@@ -99,7 +99,7 @@ type sampler struct {
 // telemetry receives what a sampler has to say about itself.
 type telemetry interface {
 	sampled(ctx context.Context, d time.Duration)
-	readFailed(ctx context.Context, sensorName string, class sensor.Class)
+	readFailed(ctx context.Context, sensorName string, class sensor.Class, n uint64)
 }
 
 func newSampler(interval time.Duration, l *ledger.Ledger, logger *zap.Logger, record telemetry) *sampler {
@@ -116,6 +116,9 @@ func newSampler(interval time.Duration, l *ledger.Ledger, logger *zap.Logger, re
 func (s *sampler) start(ctx context.Context) error {
 	var errs []error
 	for _, src := range s.sources {
+		if s.standsBy(src, time.Now()) {
+			continue
+		}
 		if err := s.openSource(src); err != nil {
 			errs = append(errs, err)
 		}
@@ -123,11 +126,10 @@ func (s *sampler) start(ctx context.Context) error {
 	if len(errs) > 0 {
 		return errors.Join(append(errs, s.closeSensors())...)
 	}
-	if answered := s.sampleNow(ctx, patience, 0); !answered {
+	if answered := s.sampleNow(ctx, patience, 0) && s.awaitRequired(ctx); !answered {
 		s.logger.Warn("power sensor does not answer", zap.String("sensor", s.isReading()))
 		errs = append(errs, s.missRequired())
 	} else {
-		s.awaitRequired(ctx)
 		for _, src := range s.sources {
 			errs = append(errs, s.checkAfterFirstRead(src))
 		}
@@ -150,7 +152,7 @@ func (s *sampler) openSource(src *source) error {
 	opened, err := src.open()
 	switch {
 	case err == nil:
-		src.sensor, src.silent = opened, true
+		src.sensor, src.silent, src.gaveAt, src.gives = opened, true, time.Now(), time.Time{}
 		return nil
 	case !errors.Is(err, errors.ErrUnsupported):
 		return fmt.Errorf("sensor %s: %w", src.name, err) // a wrong configuration
@@ -204,26 +206,34 @@ func (s *sampler) checkAfterFirstRead(src *source) error {
 	return s.checkWrap(src)
 }
 
-// pending reports whether a required sensor that asks somebody else has neither
-// given nor said anything yet.
+// pending reports whether a required sensor has given nothing yet and may still: one
+// that asks somebody else and has not said anything either, or one whose first read
+// takes long.
 func (src *source) pending() bool {
-	return src.required && src.sensor != nil && src.silent && src.err == nil && src.name == names.SensorBMC
+	if !src.required || src.sensor == nil || !src.silent {
+		return false
+	}
+	return src.err == nil && src.name == names.SensorBMC || errors.Is(src.err, guard.ErrSlow)
 }
 
-// awaitRequired gives such a sensor some time.
-func (s *sampler) awaitRequired(ctx context.Context) {
+// awaitRequired gives such sensors some time. It reports false if a sample was not
+// booked in time.
+func (s *sampler) awaitRequired(ctx context.Context) bool {
 	for end := time.Now().Add(patience); slices.ContainsFunc(s.sources, (*source).pending) && time.Now().Before(end); {
 		select {
 		case <-time.After(lastGap):
 		case <-ctx.Done():
-			return
+			return true
 		}
-		s.sampleNow(ctx, patience, 0)
+		if !s.sampleNow(ctx, patience, 0) {
+			return false
+		}
 	}
+	return true
 }
 
 func (s *sampler) checkWrap(src *source) error {
-	if w, ok := src.sensor.(wrapper); ok {
+	if w, ok := src.sensor.(sensor.Wrapper); ok {
 		switch wrap := w.Wrap(); {
 		case wrap/2 < minSampling && wrap > 0: // no machine has such a counter: its stated range is wrong
 			s.logger.Warn("a counter states a range that it would pass in no time; its energy may be missing",
@@ -323,7 +333,7 @@ func (s *sampler) sample(ctx context.Context) {
 		readings = s.read(ctx, src, readings)
 	}
 	s.readings = readings
-	s.crossCheck.book(began, readings, s.logger)
+	s.crossCheck.book(readings, s.logger)
 	s.mu.Lock()
 	s.ledger.Book(readings)
 	s.mu.Unlock()
@@ -337,8 +347,12 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	s.busy.Store(src)
 	defer s.busy.Store(nil)
 	src.gave, src.err = 0, nil
+	now := time.Now()
+	if s.standsBy(src, now) {
+		return dst
+	}
 	missed := src.sensor == nil
-	if now := time.Now(); missed && !now.Before(src.reopenAt) {
+	if missed && !now.Before(src.reopenAt) {
 		if err := s.openSource(src); err != nil {
 			s.logger.Warn("power sensor not available", zap.Error(err))
 			src.reopenAt = now.Add(reopenInterval)
@@ -350,16 +364,18 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	before := len(dst)
 	dst, src.err = src.sensor.Read(ctx, dst)
 	src.gave = len(dst) - before
+	src.heard(now)
 	s.remember(dst[before:])
 	if src.silent && src.gave > 0 {
 		src.silent = false
 		s.introduce(src, dst[before:])
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || src.pending() {
 		return dst // what was not read because of that is no better and no worse than before
 	}
+	s.countFailures(ctx, src)
 	if src.err != nil || len(src.problems) > 0 {
-		s.note(ctx, src)
+		s.note(src)
 	}
 	if missed {
 		if err := s.checkWrap(src); err != nil {
@@ -369,6 +385,48 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	return dst
 }
 
+// heard takes in whether the sample that began now gave something.
+func (src *source) heard(now time.Time) {
+	switch {
+	case src.gave == 0:
+		src.gives = time.Time{}
+	case src.gives.IsZero():
+		src.gaveAt, src.gives = now, now
+	default:
+		src.gaveAt = now
+	}
+}
+
+// standsBy reports whether a spare is not needed now. One that was is closed when the
+// other has worked again for a while.
+func (s *sampler) standsBy(src *source, now time.Time) bool {
+	other := src.spareOf
+	if other == nil || other.sensor == nil {
+		src.standby = false
+		return false
+	}
+	wait := max(spareAfter, 3*s.interval)
+	switch {
+	case src.sensor != nil:
+		if other.gives.IsZero() || now.Sub(other.gives) < wait {
+			return false
+		}
+		s.logger.Info("power sensor gives readings again; its spare is closed", zap.String("sensor", other.name), zap.String("spare", src.name))
+		if err := src.sensor.Close(); err != nil {
+			s.logger.Warn("power sensor cannot be closed", zap.String("sensor", src.name), zap.Error(err))
+		}
+		src.sensor = nil
+	case now.Sub(other.gaveAt) > wait:
+		if src.standby {
+			s.logger.Info("power sensor gives nothing; its spare is opened", zap.String("sensor", other.name), zap.String("spare", src.name))
+		}
+		src.standby = false
+		return false
+	}
+	src.standby, src.reopenAt, src.problems = true, time.Time{}, nil
+	return true
+}
+
 // introduce says what a sensor gives, when it does for the first time.
 func (s *sampler) introduce(src *source, readings []sensor.Reading) {
 	parts := make([]string, len(readings))
@@ -376,7 +434,7 @@ func (s *sampler) introduce(src *source, readings []sensor.Reading) {
 		parts[i] = readings[i].Part.ID
 	}
 	fields := []zap.Field{zap.String("sensor", src.name), zap.Strings("parts", parts)}
-	if d, ok := src.sensor.(describer); ok {
+	if d, ok := src.sensor.(sensor.Describer); ok {
 		fields = append(fields, zap.String("what", d.Describe()))
 	}
 	s.logger.Info("reading power sensor", fields...)
@@ -400,15 +458,27 @@ func (s *sampler) remember(readings []sensor.Reading) {
 // from Read.
 func (s *sampler) isMeasured(hwType string) bool { return s.measured[hwType] }
 
-// note counts failures, and speaks when one begins or ends.
-func (s *sampler) note(ctx context.Context, src *source) {
+// countFailures counts what failed since the last read.
+func (s *sampler) countFailures(ctx context.Context, src *source) {
+	if a, ok := src.sensor.(sensor.Attempter); ok {
+		for class, n := range a.Failures {
+			s.record.readFailed(ctx, src.name, class, n)
+		}
+		return
+	}
+	for p := range sensor.Problems(src.err) {
+		s.record.readFailed(ctx, src.name, p.Class, 1)
+	}
+}
+
+// note speaks when a failure begins or ends.
+func (s *sampler) note(src *source) {
 	now := time.Now()
 	for _, t := range src.problems {
 		t.seen = false
 	}
 	var began []*sensor.Problem
 	for p := range sensor.Problems(src.err) {
-		s.record.readFailed(ctx, src.name, p.Class)
 		k := problemKey{p.Class, p.Path}
 		t := src.problems[k]
 		if t == nil {
@@ -486,7 +556,7 @@ func (s *sampler) unavailable(yield func(name string, class sensor.Class) bool) 
 		return // a sample is being taken: the next collection will tell
 	}
 	for _, src := range s.sources {
-		if src.gave > 0 || src.sensor != nil && src.err == nil { // the latter is not needed
+		if src.gave > 0 || src.standby || src.sensor != nil && src.err == nil { // neither is needed
 			continue
 		}
 		if !yield(src.name, src.class()) {

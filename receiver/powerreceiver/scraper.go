@@ -33,6 +33,8 @@ type scraper struct {
 	shortest time.Duration // interval for which a power is told
 	patience time.Duration // how long the host waits for a part
 
+	exports uint64 // number of this one
+
 	gapped bool // a part has time of unknown energy since the host was last told
 	final  bool // nothing comes any more: the host waits for no part
 
@@ -50,9 +52,15 @@ type stream struct {
 
 	gapTime    time.Duration    // time whose energy is unknown, as last seen
 	inHost     time.Time        // newest reading when the host was last told
+	hostTotal  unit.Microjoules // account's total then
 	powerAt    time.Time        // newest reading that a power was told for
 	powerTotal unit.Microjoules // account's total then
 	powerGap   time.Duration    // time whose energy is unknown, until then
+
+	told   unit.Microwatts // the newest power
+	toldIn uint64          // the export that told it
+	since  uint64          // the export in which its time began, 0 for the account's start
+	ended  uint64          // that in which it ended, told or not
 }
 
 // scrape takes a fresh sample and reports every part of which something new is
@@ -66,6 +74,7 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		s.sampler.logger.Info("power sensors answer again")
 	}
 
+	s.exports++
 	s.accounts = s.accounts[:0]
 	s.sampler.mu.Lock()
 	for a := range s.sampler.ledger.Accounts {
@@ -98,7 +107,8 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		s.emit(hostAccount)
 		for i := range s.accounts {
 			if a := &s.accounts[i]; a.Kind == ledger.PartAccount {
-				s.streams[a.Part.ID].inHost = a.At
+				st := s.streams[a.Part.ID]
+				st.inHost, st.hostTotal = a.At, st.total
 				s.gapped = false
 			}
 		}
@@ -154,7 +164,7 @@ func (s *scraper) emit(a *ledger.Account) {
 		return
 	}
 	st.advance(a)
-	power, known := st.power(a, s.shortest)
+	power, known := st.power(a, s.shortest, s.exports)
 
 	start, ts := pcommon.NewTimestampFromTime(st.start), pcommon.NewTimestampFromTime(st.wall)
 	joules := (a.Energy - st.base).Joules()
@@ -162,14 +172,17 @@ func (s *scraper) emit(a *ledger.Account) {
 	switch a.Kind {
 	case ledger.HostAccount:
 		s.mb.RecordHwHostEnergyDataPoint(ts, joules, id)
-		known = known && !s.gapped
-		if known {
+		if sum, ok := s.sumOfPowers(st); ok {
+			power, known = sum, true
+		}
+		if known && !s.gapped {
 			s.mb.RecordHwHostPowerDataPoint(ts, power.Watts(), id)
 		}
 	case ledger.PartAccount:
 		p := a.Part
 		s.mb.RecordHwEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 		if known && a.Live {
+			st.told, st.toldIn = power, s.exports
 			s.mb.RecordHwPowerDataPoint(ts, power.Watts(), id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 		}
 	case ledger.DetailAccount:
@@ -200,7 +213,7 @@ func (st *stream) advance(a *ledger.Account) {
 // power returns the mean power since it was last told, unless that was too short
 // a while ago to mean anything: a counter that has not moved yet is not 0 W. Time
 // whose energy is unknown does not count.
-func (st *stream) power(a *ledger.Account, shortest time.Duration) (unit.Microwatts, bool) {
+func (st *stream) power(a *ledger.Account, shortest time.Duration, export uint64) (unit.Microwatts, bool) {
 	elapsed := a.At.Sub(st.powerAt)
 	if elapsed < shortest {
 		return 0, false
@@ -208,7 +221,30 @@ func (st *stream) power(a *ledger.Account, shortest time.Duration) (unit.Microwa
 	known := elapsed - (a.Stats.GapTime - st.powerGap)
 	p := (a.Energy - st.powerTotal).Power(known)
 	st.powerAt, st.powerTotal, st.powerGap = a.At, a.Energy, a.Stats.GapTime
+	st.since, st.ended = st.ended, export
 	return p, known >= shortest
+}
+
+// sumOfPowers returns what the powers of all parts told in this export add up to, if
+// none is the mean of less than the time since the host's was last told, but for parts
+// that began meanwhile. Each sensor has its own moments: where one lags, energy over
+// the host's time would be something else.
+func (s *scraper) sumOfPowers(host *stream) (sum unit.Microwatts, ok bool) {
+	for i := range s.accounts {
+		a := &s.accounts[i]
+		if a.Kind != ledger.PartAccount {
+			continue
+		}
+		st := s.streams[a.Part.ID]
+		switch {
+		case !a.Live && st.total == st.hostTotal: // has long been replaced
+		case st.toldIn != s.exports, st.since > host.since:
+			return 0, false
+		default:
+			sum += st.told
+		}
+	}
+	return sum, true
 }
 
 func parent(id string) []metadata.MetricAttributeOption {

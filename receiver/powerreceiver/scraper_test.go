@@ -39,8 +39,8 @@ func at(d time.Duration) time.Time { return noon.Add(d) }
 
 type noTelemetry struct{}
 
-func (noTelemetry) sampled(context.Context, time.Duration)           {}
-func (noTelemetry) readFailed(context.Context, string, sensor.Class) {}
+func (noTelemetry) sampled(context.Context, time.Duration)                   {}
+func (noTelemetry) readFailed(context.Context, string, sensor.Class, uint64) {}
 
 // scripted returns a scraper over fake sensors; each scrape takes one sample.
 func scripted(t testing.TB, fakes ...sensor.Sensor) (*scraper, *observer.ObservedLogs) {
@@ -384,6 +384,121 @@ func idSet(id string) attribute.Set { return attribute.NewSet(attribute.String("
 func (s *sampler) wraps() (n uint64) {
 	s.eachPart(func(_ string, st ledger.Stats) { n += st.Wraps })
 	return n
+}
+
+// sumOfPowers adds up the hw.power of one export.
+func sumOfPowers(md pmetric.Metrics) (sum float64) {
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				if m.Name() != "hw.power" {
+					continue
+				}
+				for _, p := range m.Gauge().DataPoints().All() {
+					sum += p.DoubleValue()
+				}
+			}
+		}
+	}
+	return sum
+}
+
+// A package of 100 W, read with each collection, and a GPU of 300 W whose last line is up to
+// 0.9 s old. Over 10 s of the host the GPU brings 3 kJ ± 270 J: energy over time would be
+// up to 427 W.
+func TestThePowerOfTheHostIsThatOfItsPartsAlsoWhereOneLags(t *testing.T) {
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	gpu := &sensor.Part{ID: "nvidia_smi:GPU-0", Name: "L4", Type: "gpu", Sensor: "nvidia_smi", Method: sensor.Integrated, Socket: -1, Die: -1}
+	var steps []sensortest.Step
+	for i, lag := range []int{900, 0, 300, 900, 100, 500} { // ms
+		when := at(time.Duration(10*i) * time.Second)
+		steps = append(steps, sensortest.Step{Readings: []sensor.Reading{
+			counting(pkg, when, unit.Microjoules(i)*1000*joule), power(gpu, when.Add(-time.Duration(lag)*time.Millisecond), 300),
+		}})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	scrape(t, s)
+	for i := range 5 {
+		md := scrape(t, s)
+		requireValue(t, md, "hw.host.power", "host", 400)
+		require.InDelta(t, 400, sumOfPowers(md), 1e-9)
+		energy, _, _ := value(md, "hw.energy", gpu.ID)
+		requireValue(t, md, "hw.host.energy", "host", 1000*float64(i+1)+energy)
+	}
+}
+
+// The DRAM of 10 W begins in the middle of the second interval: 10 W in the half of it
+// that it is known for. The package draws 100 W.
+func TestThePowerOfTheHostHoldsThatOfAPartThatBeganLater(t *testing.T) {
+	pkg, dram := rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-0/dram", "memory", sensor.Primary, 0)
+	of := func(sec int) sensortest.Step {
+		when, e := at(time.Duration(sec)*time.Second), unit.Microjoules(sec)*joule
+		rs := []sensor.Reading{counting(pkg, when, 100*e)}
+		if sec > 10 {
+			rs = append(rs, counting(dram, when, 10*e))
+		}
+		return sensortest.Step{Readings: rs}
+	}
+	s, _ := scripted(t, sensortest.NewFake(of(0), of(10), of(15), of(20), of(30)))
+	scrape(t, s)
+	requireValue(t, scrape(t, s), "hw.host.power", "host", 100)
+	s.sampler.sample(t.Context()) // at 15 s, between two collections
+	for range 2 {
+		requireValue(t, scrape(t, s), "hw.host.power", "host", 110)
+	}
+}
+
+// Two packages of 100 W each. One is silent for longer than it is waited for; its 6 kJ of a
+// minute are no 600 W of the last 10 s.
+func TestThePowerOfTheHostDoesNotJumpWhenAPartReturns(t *testing.T) {
+	pkg0, pkg1 := rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-1", "cpu", sensor.Primary, 1)
+	var steps []sensortest.Step
+	for i := range 9 {
+		when, e := at(time.Duration(10*i)*time.Second), unit.Microjoules(i)*1000*joule
+		rs := []sensor.Reading{counting(pkg0, when, e)}
+		if i < 2 || i > 6 {
+			rs = append(rs, counting(pkg1, when, e))
+		}
+		steps = append(steps, sensortest.Step{Readings: rs})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.patience = 30 * time.Second
+	scrape(t, s)
+	for i, want := range []float64{200, 0, 0, 0, 100, 100, 200, 200} { // W; not told while it is waited for
+		md := scrape(t, s)
+		if want == 0 {
+			requireNone(t, md, "hw.host.power", "host")
+			continue
+		}
+		got, _, ok := value(md, "hw.host.power", "host")
+		require.True(t, ok, "at %d0 s", i+1)
+		require.InDelta(t, want, got, 1e-9, "at %d0 s", i+1)
+	}
+}
+
+// The counter of package-0 cannot be read at 20 s, where it draws 300 W instead of 100 W
+// from 10 s on, and package-1 50 W, then 150 W from 20 s on. At 30 s package-0 tells the mean of
+// 20 s, package-1 that of 10 s: 450 W. The host is told for all of the 20 s: 400 W.
+func TestThePowerOfTheHostIsTheMeanOfItsOwnTimeWhereThePartsHaveDifferentOnes(t *testing.T) {
+	pkg0, pkg1 := rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-1", "cpu", sensor.Primary, 1)
+	step := func(sec int, e ...unit.Microjoules) (out sensortest.Step) {
+		when := at(time.Duration(sec) * time.Second)
+		out.Readings = append(out.Readings, counting(pkg1, when, e[0]*joule))
+		if len(e) > 1 {
+			out.Readings = append(out.Readings, counting(pkg0, when, e[1]*joule))
+		}
+		return out
+	}
+	s, _ := scripted(t, sensortest.NewFake(step(0, 0, 0), step(10, 500, 1000), step(20, 1000), step(30, 2500, 7000), step(40, 4000, 10_000)))
+	scrape(t, s)
+	requireValue(t, scrape(t, s), "hw.host.power", "host", 150)
+	requireNone(t, scrape(t, s), "hw.host.power", "host")
+	md := scrape(t, s)
+	requireValue(t, md, "hw.host.power", "host", 400) // 6000 J + 2000 J
+	require.InDelta(t, 450, sumOfPowers(md), 1e-9)
+	md = scrape(t, s)
+	requireValue(t, md, "hw.host.power", "host", 450)
+	require.InDelta(t, 450, sumOfPowers(md), 1e-9, "the same time again")
 }
 
 // 100 W; the counter is not read for so long that it may have wrapped: what it drew

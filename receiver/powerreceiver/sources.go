@@ -2,7 +2,6 @@ package powerreceiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,8 +25,6 @@ import (
 // minSMI is the shortest interval at which nvidia-smi is asked to print.
 const minSMI = 100 * time.Millisecond
 
-var errSpare = fmt.Errorf("nvml reads the GPUs: %w", errors.ErrUnsupported)
-
 // sources translates the configuration into the sensors to try, in the order in
 // which they are read: the model comes last, so that it knows what the others gave
 // in the same sample.
@@ -47,10 +44,12 @@ func (c *Config) sources(facts host.Facts, measured func(hwType string) bool, re
 		case name == "nvml":
 			library = src
 		case name == "nvidia_smi" && !named && library != nil:
-			nvmlSource := library
+			src.spareOf = library
+			late := options
+			late.NvidiaSMI.NoWait = true // the driver may hang, and the samples must go on
 			src.open = func() (sensor.Sensor, error) {
-				if nvmlSource.sensor != nil {
-					return nil, &sensor.Problem{Sensor: name, Class: sensor.Absent, Err: errSpare}
+				if src.spareOf.sensor != nil {
+					return all.Open(name, late)
 				}
 				return open()
 			}

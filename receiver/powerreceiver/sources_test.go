@@ -15,7 +15,6 @@ import (
 
 	"github.com/otelcarbon/otelcarbon/internal/host"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
-	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
 )
 
 func namesOf(sources []*source) (out []string) {
@@ -38,13 +37,20 @@ func TestEverySensorIsTriedButTheController(t *testing.T) {
 	assert.Equal(t, []string{"bmc", "model"}, namesOf(cfg.sources(host.Facts{}, nothingIsMeasured, nil)))
 }
 
-func TestTheProgramIsNotStartedWhereTheLibraryReads(t *testing.T) {
+func TestTheProgramIsTheSpareOfTheLibraryUnlessItIsNamed(t *testing.T) {
 	cfg, err := load(t, map[string]any{})
 	require.NoError(t, err)
 	sources := cfg.sources(host.Facts{}, nothingIsMeasured, nil)
-	sources[2].sensor = sensortest.NewFake()
-	_, err = sources[3].open()
-	require.ErrorContains(t, err, "nvml reads the GPUs")
+	assert.Same(t, sources[2], sources[3].spareOf)
+	for i, s := range sources {
+		assert.Equal(t, i == 3, s.spareOf != nil, s.name)
+	}
+
+	cfg, err = load(t, map[string]any{"sensors": map[string]any{"nvml": nil, "nvidia_smi": nil}})
+	require.NoError(t, err)
+	for _, s := range cfg.sources(host.Facts{}, nothingIsMeasured, nil) {
+		assert.Nil(t, s.spareOf, s.name)
+	}
 }
 
 func TestDevicesMayComeAsOneWord(t *testing.T) {

@@ -31,9 +31,9 @@ func (t *selfTelemetry) sampled(ctx context.Context, d time.Duration) {
 	t.builder.ReceiverPowerSampleDuration.Record(ctx, d.Seconds())
 }
 
-func (t *selfTelemetry) readFailed(ctx context.Context, sensorName string, class sensor.Class) {
-	t.builder.ReceiverPowerReadErrors.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("carbon.sensor", sensorName), attribute.String("error.type", string(class))))
+func (t *selfTelemetry) readFailed(ctx context.Context, sensorName string, class sensor.Class, n uint64) {
+	t.builder.ReceiverPowerReadErrors.Add(ctx, int64(n), metric.WithAttributes(
+		attribute.String("carbon.sensor", sensorName), attribute.String("error.type", string(class)))) //nolint:gosec // counts events
 }
 
 // observe publishes the counts of the ledger when the Collector's own telemetry

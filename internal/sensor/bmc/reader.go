@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,7 +61,14 @@ type reader struct {
 	problem *sensor.Problem
 	asked   time.Time // when the question under way began; zero: none is
 	silent  *sensor.Problem
+	untold  []failures // since Failures was last called
 	closed  bool
+}
+
+// failures counts questions that failed with problems of one class.
+type failures struct {
+	class sensor.Class
+	n     uint64
 }
 
 func newReader(src source, c Config) *reader {
@@ -167,6 +175,7 @@ func (r *reader) publish(s *sample, p *sensor.Problem) {
 	defer r.mu.Unlock()
 	r.asked = time.Time{}
 	if p != nil {
+		r.count(p.Class)
 		if !same(p, r.problem) {
 			r.problem = p
 		}
@@ -177,6 +186,32 @@ func (r *reader) publish(s *sample, p *sensor.Problem) {
 		r.part = newPart(s.name, r.interval)
 	}
 	r.newest = sensor.Reading{Part: r.part, At: s.at, Kind: sensor.Gauge, Power: s.power}
+}
+
+// count counts a question that failed. There is one entry for each class at most.
+func (r *reader) count(class sensor.Class) {
+	for i := range r.untold {
+		if r.untold[i].class == class {
+			r.untold[i].n++
+			return
+		}
+	}
+	r.untold = append(r.untold, failures{class, 1})
+}
+
+// Failures implements sensor.Attempter. A question that has not come back yet has
+// not failed yet.
+func (r *reader) Failures(yield func(class sensor.Class, n uint64) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	told := 0
+	for _, f := range r.untold {
+		told++
+		if !yield(f.class, f.n) {
+			break
+		}
+	}
+	r.untold = slices.Delete(r.untold, 0, told)
 }
 
 var errClosed = fmt.Errorf("%s: the sensor is closed: %w", sensorName, os.ErrClosed)

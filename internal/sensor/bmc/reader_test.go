@@ -379,6 +379,49 @@ func TestCloseEndsTheSessionAndTheGoroutine(t *testing.T) {
 	})
 }
 
+// Questions at 0, 5, 15 and 35 s fail, with jitter of up to a quarter; it is read
+// each second.
+func TestFailuresAreThoseOfTheQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s := begin(t, func(_ context.Context, n int) (sample, error) {
+			switch n {
+			case 0, 1:
+				return sample{}, errServer
+			case 2:
+				return sample{}, errMalformed
+			}
+			return watts(300, "")
+		})
+		told := func() map[sensor.Class]uint64 {
+			got := map[sensor.Class]uint64{}
+			for class, n := range r.Failures {
+				got[class] += n
+			}
+			return got
+		}
+		assert.Equal(t, map[sensor.Class]uint64{sensor.IO: 1}, told())
+		for s.count() < 2 {
+			_, err := r.Read(t.Context(), nil)
+			require.Error(t, err, "it lasts")
+			assert.Empty(t, told(), "and nothing was asked since")
+			tick(time.Second)
+		}
+		for s.count() < 3 {
+			tick(time.Second)
+		}
+		for class, n := range r.Failures {
+			assert.Equal(t, sensor.IO, class)
+			assert.Equal(t, uint64(1), n)
+			break
+		}
+		assert.Equal(t, map[sensor.Class]uint64{sensor.Malformed: 1}, told(), "what was not told before")
+		for s.count() < 6 {
+			tick(time.Second)
+		}
+		assert.Empty(t, told(), "the others were answered")
+	})
+}
+
 func TestReadAllocatesNothing(t *testing.T) {
 	r := newReader(&script{}, Config{}.withDefaults())
 	s, _ := watts(300, "")

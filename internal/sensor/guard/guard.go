@@ -16,7 +16,8 @@ import (
 // closeWait is how long Close waits for a read that does not end.
 const closeWait = time.Second
 
-var errSlow = errors.New("the read does not end")
+// ErrSlow is in what Read returns while a read takes longer than the timeout.
+var ErrSlow = errors.New("the read does not end")
 
 // Sensor reads another sensor in a goroutine of its own. Where a read takes longer
 // than the timeout, Read goes on without it; what the read brings is returned by
@@ -32,6 +33,7 @@ type Sensor struct {
 	worker  sync.WaitGroup
 
 	busy   bool // a read is under way
+	wrap   time.Duration
 	closed bool
 	timer  *time.Timer
 
@@ -40,22 +42,45 @@ type Sensor struct {
 }
 
 // New guards a sensor, whose name stands in the problem that Read reports. It owns
-// the sensor from then on. Wrap and Describe of the inner sensor are reached
-// through Unwrap.
-func New(name string, inner sensor.Sensor, timeout time.Duration) *Sensor {
+// the sensor from then on. What is returned is a *Sensor that also offers what the
+// inner one offers: it is a sensor.Describer or a sensor.Attempter if that is one,
+// and always a sensor.Wrapper.
+func New(name string, inner sensor.Sensor, timeout time.Duration) sensor.Sensor {
+	s := newSensor(name, inner, timeout)
+	d, describes := inner.(sensor.Describer)
+	a, attempts := inner.(sensor.Attempter)
+	switch {
+	case describes && attempts:
+		return struct {
+			*Sensor
+			describer
+			attempter
+		}{s, describer{s, d}, attempter{s, a}}
+	case describes:
+		return struct {
+			*Sensor
+			describer
+		}{s, describer{s, d}}
+	case attempts:
+		return struct {
+			*Sensor
+			attempter
+		}{s, attempter{s, a}}
+	}
+	return s
+}
+
+func newSensor(name string, inner sensor.Sensor, timeout time.Duration) *Sensor {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Sensor{
 		inner: inner, timeout: timeout, stop: stop,
-		slow:    &sensor.Problem{Sensor: name, Class: sensor.IO, Err: fmt.Errorf("%w within %v", errSlow, timeout)},
+		slow:    &sensor.Problem{Sensor: name, Class: sensor.IO, Err: fmt.Errorf("%w within %v", ErrSlow, timeout)},
 		request: make(chan context.Context), done: make(chan struct{}, 1),
 		timer: time.NewTimer(time.Hour),
 	}
 	s.worker.Go(func() { s.run(ctx) })
 	return s
 }
-
-// Unwrap returns the sensor that is guarded.
-func (s *Sensor) Unwrap() sensor.Sensor { return s.inner }
 
 func (s *Sensor) run(ctx context.Context) {
 	for {
@@ -90,6 +115,44 @@ func (s *Sensor) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Readi
 		return dst, s.slow
 	case <-ctx.Done():
 		return dst, ctx.Err()
+	}
+}
+
+// free reports whether the inner sensor may be used: no read is under way.
+func (s *Sensor) free() bool { return !s.busy && !s.closed }
+
+// Wrap implements sensor.Wrapper. While a read is under way it is as before that.
+func (s *Sensor) Wrap() time.Duration {
+	if w, ok := s.inner.(sensor.Wrapper); ok && s.free() {
+		s.wrap = w.Wrap()
+	}
+	return s.wrap
+}
+
+// describer implements sensor.Describer.
+type describer struct {
+	guard *Sensor
+	inner sensor.Describer
+}
+
+// Describe is empty while a read is under way.
+func (d describer) Describe() string {
+	if !d.guard.free() {
+		return ""
+	}
+	return d.inner.Describe()
+}
+
+// attempter implements sensor.Attempter.
+type attempter struct {
+	guard *Sensor
+	inner sensor.Attempter
+}
+
+// Failures tells nothing while a read is under way; it does so afterwards.
+func (a attempter) Failures(yield func(class sensor.Class, n uint64) bool) {
+	if a.guard.free() {
+		a.inner.Failures(yield)
 	}
 }
 

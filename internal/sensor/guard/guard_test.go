@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +89,138 @@ func TestCloseDoesNotWaitForAReadThatHangs(t *testing.T) {
 		close(inner.letGo)
 		synctest.Wait()
 		assert.Equal(t, 1, inner.Closed())
+	})
+}
+
+// What a sensor can offer besides being read.
+type (
+	wraps    struct{}
+	says     struct{}
+	attempts struct{}
+)
+
+func (wraps) Wrap() time.Duration { return 7 * time.Second }
+func (says) Describe() string     { return "fine" }
+func (attempts) Failures(yield func(class sensor.Class, n uint64) bool) {
+	yield(sensor.IO, 3)
+}
+
+func TestWhatTheInnerSensorOffersTheGuardOffersToo(t *testing.T) {
+	plain := func() *sensortest.Fake { return sensortest.NewFake(sensortest.Step{}) }
+	for name, c := range map[string]struct {
+		inner                     sensor.Sensor
+		wraps, describes, attempt bool
+	}{
+		"nothing": {plain(), false, false, false},
+		"wraps": {struct {
+			sensor.Sensor
+			wraps
+		}{plain(), wraps{}}, true, false, false},
+		"describes": {struct {
+			sensor.Sensor
+			says
+		}{plain(), says{}}, false, true, false},
+		"attempts": {struct {
+			sensor.Sensor
+			attempts
+		}{plain(), attempts{}}, false, false, true},
+		"all": {struct {
+			sensor.Sensor
+			wraps
+			says
+			attempts
+		}{plain(), wraps{}, says{}, attempts{}}, true, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := guard.New("fake", c.inner, time.Second)
+			t.Cleanup(func() { require.NoError(t, s.Close()) })
+			_, err := s.Read(t.Context(), nil)
+			require.NoError(t, err)
+
+			w, ok := s.(sensor.Wrapper)
+			require.True(t, ok)
+			want := time.Duration(0) // none wraps
+			if c.wraps {
+				want = 7 * time.Second
+			}
+			assert.Equal(t, want, w.Wrap())
+			d, ok := s.(sensor.Describer)
+			if require.Equal(t, c.describes, ok); ok {
+				assert.Equal(t, "fine", d.Describe())
+			}
+			a, ok := s.(sensor.Attempter)
+			if require.Equal(t, c.attempt, ok); ok {
+				for class, n := range a.Failures {
+					assert.Equal(t, sensor.IO, class)
+					assert.Equal(t, uint64(3), n)
+				}
+			}
+		})
+	}
+}
+
+// touchy may not be asked for anything while it is read.
+type touchy struct {
+	slow
+	t       *testing.T
+	reading atomic.Bool
+}
+
+func (s *touchy) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Reading, error) {
+	s.reading.Store(true)
+	defer s.reading.Store(false)
+	return s.slow.Read(ctx, dst)
+}
+
+func (s *touchy) Wrap() time.Duration {
+	assert.False(s.t, s.reading.Load())
+	return time.Duration(1+s.reads) * time.Second
+}
+
+func (s *touchy) Describe() string {
+	assert.False(s.t, s.reading.Load())
+	return "fine"
+}
+
+func (s *touchy) Failures(yield func(class sensor.Class, n uint64) bool) {
+	assert.False(s.t, s.reading.Load())
+	yield(sensor.IO, 1)
+}
+
+func TestNobodyTouchesASensorThatIsBeingRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &touchy{t: t, slow: slow{n: 2, letGo: make(chan struct{})}}
+		s := guard.New("hwmon", inner, 100*time.Millisecond)
+		offers := s.(interface {
+			sensor.Wrapper
+			sensor.Describer
+			sensor.Attempter
+		})
+		told := func() (n uint64) {
+			for _, k := range offers.Failures {
+				n += k
+			}
+			return n
+		}
+		_, err := s.Read(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 2*time.Second, offers.Wrap())
+
+		_, err = s.Read(t.Context(), nil)
+		require.ErrorIs(t, err, guard.ErrSlow)
+		assert.Equal(t, 2*time.Second, offers.Wrap(), "as before")
+		assert.Empty(t, offers.Describe())
+		assert.Zero(t, told())
+
+		close(inner.letGo)
+		synctest.Wait()
+		_, err = s.Read(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 3*time.Second, offers.Wrap())
+		assert.Equal(t, "fine", offers.Describe())
+		assert.Equal(t, uint64(1), told())
+		require.NoError(t, s.Close())
+		assert.Empty(t, offers.Describe(), "closed")
 	})
 }
 

@@ -48,6 +48,9 @@ type Config struct {
 	// CUDA_VISIBLE_DEVICES, -1 ends the list; the indices are the same as there only
 	// under CUDA_DEVICE_ORDER=PCI_BUS_ID.
 	Devices []string
+	// NoWait has Open not wait for the first lines. That there is nothing to read is
+	// then told by Read, unless there is no nvidia-smi at all.
+	NoWait bool
 }
 
 const (
@@ -59,9 +62,9 @@ const (
 // staleAfter is how many intervals a reading may wait.
 const staleAfter = 3
 
-// Open starts nvidia-smi and waits for its first lines, though not longer than 3 s:
-// on a machine without persistence mode the driver needs longer to wake up, which
-// is no error.
+// Open starts nvidia-smi and waits for its first lines, unless NoWait is set, though
+// not longer than 3 s: on a machine without persistence mode the driver needs longer
+// to wake up, which is no error.
 //
 // Its error wraps errors.ErrUnsupported and is a *sensor.Problem if there is no
 // nvidia-smi, no driver, no GPU or none that tells its power. It is a plain error

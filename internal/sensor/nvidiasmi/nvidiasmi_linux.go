@@ -31,6 +31,9 @@ func open(c Config, wanted selection, l limits) (sensor.Sensor, error) {
 		defer close(r.done)
 		run.run(ctx)
 	}()
+	if c.NoWait {
+		return r, nil
+	}
 	timer := time.NewTimer(l.open)
 	defer timer.Stop()
 	select {

@@ -387,6 +387,24 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	goleak.VerifyNone(t)
 }
 
+func TestOpenThatShallNotWaitDoesNotWait(t *testing.T) {
+	l := fast
+	l.open = time.Hour
+	s, err := open(Config{Path: fake(t, "exec sleep 1000"), Interval: time.Second, NoWait: true}, nil, l)
+	require.NoError(t, err)
+	_, err = s.Read(t.Context(), nil)
+	require.NoError(t, err, "nobody knows yet")
+	require.NoError(t, s.Close())
+
+	s, err = open(Config{Path: fake(t, loop(gpus(2))), Interval: interval, NoWait: true}, nil, l)
+	require.NoError(t, err)
+	_ = untilReadings(t, s, 2)
+	require.NoError(t, s.Close())
+
+	_, err = open(Config{Path: "/nowhere/nvidia-smi", Interval: time.Second, NoWait: true}, nil, l)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+}
+
 func TestCloseWhileItWaitsForTheNextStart(t *testing.T) {
 	l := fast
 	l.first, l.longest = time.Hour, time.Hour

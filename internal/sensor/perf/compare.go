@@ -62,53 +62,118 @@ func Compare(perf, rapl []Increment) []Difference {
 	return ds
 }
 
-// Check sees the readings of both sensors for a while, as at the start of the
-// receiver, and then says how far they are apart. The zero value is ready. It is
-// not for concurrent use.
+// Window is how long the two are compared.
+const Window = 30 * time.Second
+
+// Check sees the readings of both sensors and says how far they are apart: of each
+// thing once, over the first Window in which every tick had a reading of both,
+// whenever that is. The zero value is ready. It is not for concurrent use.
 type Check struct {
-	seen map[*sensor.Part]*tally
+	tick  uint64
+	pairs map[string]*pair // by Part.Same
+	found []Difference
 }
 
+// pair is one thing that both sensors may show.
+type pair struct {
+	perf, rapl tally
+	began      time.Time
+	tick       uint64 // the last in which both were read
+	done       bool
+}
+
+// tally is what one sensor has seen of it since the pair began.
 type tally struct {
+	tick    uint64 // of reading
+	reading sensor.Reading
 	counter *energy.Counter
 	Increment
 }
 
-// Book takes the readings of one tick; those of other sensors are passed over.
-func (c *Check) Book(rs []sensor.Reading) {
-	for _, r := range rs {
+// Book takes the readings of one tick; those of other sensors are passed over. It
+// reports whether there are more Differences than before.
+func (c *Check) Book(rs []sensor.Reading) (news bool) {
+	c.tick++
+	before := len(c.found)
+	for i := range rs {
+		r := &rs[i]
 		p := r.Part
 		if r.Kind != sensor.Counter || p.Same == "" || p.Sensor != names.SensorPerf && p.Sensor != names.SensorRAPL {
 			continue
 		}
-		t := c.seen[p]
-		if t == nil {
-			if c.seen == nil {
-				c.seen = map[*sensor.Part]*tally{}
+		both := c.pairs[p.Same]
+		if both == nil {
+			if c.pairs == nil {
+				c.pairs = map[string]*pair{}
 			}
-			t = &tally{
-				counter:   energy.NewCounter(energy.Limits{Max: r.Max, MaxPower: p.MaxPower, Step: p.Step}),
-				Increment: Increment{Same: p.Same},
-			}
-			c.seen[p] = t
+			both = &pair{}
+			c.pairs[p.Same] = both
 		}
-		t.counter.SetMax(r.Max)
-		if d, _ := t.counter.Advance(r.At, r.Energy); !d.To.IsZero() {
-			t.Energy += d.Energy
-			t.Over += d.To.Sub(d.From)
+		if !both.done && both.take(r, c.tick) {
+			c.found = append(c.found, both.conclude()...)
 		}
 	}
+	return len(c.found) > before
 }
 
-// Differences returns what Compare says of all readings so far.
-func (c *Check) Differences() []Difference {
-	var perf, rapl []Increment
-	for p, t := range c.seen {
-		if p.Sensor == names.SensorPerf {
-			perf = append(perf, t.Increment)
-		} else {
-			rapl = append(rapl, t.Increment)
-		}
+// take takes one of a pair's readings, and reports whether the window is over.
+func (p *pair) take(r *sensor.Reading, tick uint64) (over bool) {
+	mine, other := &p.perf, &p.rapl
+	if r.Part.Sensor == names.SensorRAPL {
+		mine, other = other, mine
 	}
-	return Compare(perf, rapl)
+	if mine.tick == tick {
+		return false
+	}
+	mine.tick, mine.reading = tick, *r
+	if other.tick != tick {
+		return false
+	}
+	a, b := p.perf.advance(), p.rapl.advance()
+	if goesOn := p.tick == tick-1 && a && b; !goesOn {
+		p.perf.begin()
+		p.rapl.begin()
+		p.began = p.perf.reading.At
+	}
+	p.tick = tick
+	return p.perf.reading.At.Sub(p.began) >= Window
+}
+
+// begin lets the tally begin with its newest reading.
+func (t *tally) begin() {
+	p := t.reading.Part
+	t.counter = energy.NewCounter(energy.Limits{Max: t.reading.Max, MaxPower: p.MaxPower, Step: p.Step})
+	t.Increment = Increment{Same: p.Same}
+	t.advance()
+}
+
+// advance adds what the newest reading brings. It reports false where some of the
+// energy since the last one is unknown.
+func (t *tally) advance() bool {
+	if t.counter == nil {
+		return false
+	}
+	t.counter.SetMax(t.reading.Max)
+	d, event := t.counter.Advance(t.reading.At, t.reading.Energy)
+	if !d.To.IsZero() {
+		t.Energy += d.Energy
+		t.Over += d.To.Sub(d.From)
+	}
+	return !event.Has(energy.Reset | energy.Gap)
+}
+
+// conclude compares what was seen. Nothing, if one of the sensors saw no time.
+func (p *pair) conclude() []Difference {
+	found := Compare([]Increment{p.perf.Increment}, []Increment{p.rapl.Increment})
+	if len(found) > 0 {
+		*p = pair{done: true}
+	}
+	return found
+}
+
+// Differences returns what was found so far, ordered by Same.
+func (c *Check) Differences() []Difference {
+	found := slices.Clone(c.found)
+	slices.SortFunc(found, func(a, b Difference) int { return strings.Compare(a.Same, b.Same) })
+	return found
 }

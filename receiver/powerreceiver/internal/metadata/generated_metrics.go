@@ -347,7 +347,7 @@ type metricHwHostPower struct {
 // init fills hw.host.power metric with initial data.
 func (m *metricHwHostPower) init() {
 	m.data.SetName("hw.host.power")
-	m.data.SetDescription("Mean power of the whole host over the last collection interval.")
+	m.data.SetDescription("Mean power of the whole host over the last collection interval: the sum of hw.power, where all parts have one of that time.")
 	m.data.SetUnit("W")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)

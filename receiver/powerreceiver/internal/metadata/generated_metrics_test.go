@@ -295,7 +295,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["hw.host.power"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Mean power of the whole host over the last collection interval.", mi.Description())
+					assert.Equal(t, "Mean power of the whole host over the last collection interval: the sum of hw.power, where all parts have one of that time.", mi.Description())
 					assert.Equal(t, "W", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())

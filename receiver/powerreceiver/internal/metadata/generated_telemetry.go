@@ -273,7 +273,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverPowerReadErrors, err = builder.meter.Int64Counter(
 		"otelcol_receiver_power_read_errors",
-		metric.WithDescription("Reads of a sensor that failed. [Alpha]"),
+		metric.WithDescription("Reads of a sensor, or questions to it, that failed. [Alpha]"),
 		metric.WithUnit("{read}"),
 	)
 	errs = errors.Join(errs, err)
@@ -292,7 +292,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverPowerSensorDifference, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_power_sensor_difference",
-		metric.WithDescription("How far perf is from powercap for the same counter over the first half minute: (perf − powercap) ÷ the larger. [Alpha]"),
+		metric.WithDescription("How far perf is from powercap for the same counter over the first half minute in which both were read: (perf − powercap) ÷ the larger. [Alpha]"),
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)

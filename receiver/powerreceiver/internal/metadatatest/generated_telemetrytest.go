@@ -100,7 +100,7 @@ func AssertEqualReceiverPowerIgnoredReadings(t *testing.T, tt *componenttest.Tel
 func AssertEqualReceiverPowerReadErrors(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_power_read_errors",
-		Description: "Reads of a sensor that failed. [Alpha]",
+		Description: "Reads of a sensor, or questions to it, that failed. [Alpha]",
 		Unit:        "{read}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -147,7 +147,7 @@ func AssertEqualReceiverPowerSampleDuration(t *testing.T, tt *componenttest.Tele
 func AssertEqualReceiverPowerSensorDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_power_sensor_difference",
-		Description: "How far perf is from powercap for the same counter over the first half minute: (perf − powercap) ÷ the larger. [Alpha]",
+		Description: "How far perf is from powercap for the same counter over the first half minute in which both were read: (perf − powercap) ÷ the larger. [Alpha]",
 		Unit:        "1",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
