@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelcarbon/otelcarbon/internal/host"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/all"
 )
@@ -151,8 +152,10 @@ func (m *machine) reportOne(w io.Writer, r *reader) {
 	case said || len(given) > 0:
 	case r.err != nil:
 		fmt.Fprintf(w, "  cannot read: %v\n", r.err)
-	default:
+	case r.name == names.SensorModel:
 		fmt.Fprintln(w, "  not needed: everything it knows is measured")
+	default:
+		fmt.Fprintln(w, "  is there, but has given nothing yet")
 	}
 }
 

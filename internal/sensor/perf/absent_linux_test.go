@@ -62,6 +62,10 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		{"C72 a PMU that a virtual machine cannot use", "client", func(t *testing.T, root string) {
 			set(t, root, "proc/cpuinfo", "vendor_id : GenuineIntel\nflags : hypervisor\n")
 		}, unix.EOPNOTSUPP, sensor.VirtualMac, link, []string{"virtual machine"}},
+		{"C72 a virtual Sapphire Rapids, whose kernel shows psys unseen", "xeon-spr", func(t *testing.T, root string) {
+			set(t, root, "proc/cpuinfo", "vendor_id : GenuineIntel\nflags : hypervisor\n")
+			remove(t, root, events+"energy-pkg", events+"energy-ram")
+		}, nil, sensor.VirtualMac, link, []string{"virtual machine"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := tree(t, c.machine)

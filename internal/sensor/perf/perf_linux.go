@@ -31,6 +31,8 @@ type reader struct {
 	tick     uint64 // number of the Read in progress
 	closed   bool
 
+	opened  time.Time
+	silent  *sensor.Problem   // where psys is all there is, and nobody wired it
 	denied  *sensor.Problem   // one for all events, since one permission is for all
 	known   []*sensor.Problem // of the last scan
 	fresh   []*sensor.Problem // those not yet returned
@@ -48,6 +50,7 @@ func openWith(root string, c Config, k kernel) (sensor.Sensor, error) {
 		pace:     min(c.RescanInterval, rescanPace),
 		kernel:   k,
 		lead:     -1,
+		opened:   time.Now(),
 	}
 	if b, err := readHead(filepath.Join(root, "proc/cpuinfo"), cpuinfoSize); err == nil {
 		r.machine = parseCPUInfo(b)
@@ -70,7 +73,17 @@ func openWith(root string, c Config, k kernel) (sensor.Sensor, error) {
 	}) {
 		return nil, r.absent(s, unsupported)
 	}
+	// The kernel shows psys of some server models without looking at it, in virtual
+	// machines too, where it counts nothing.
+	if r.machine.virtual && r.onlyPsys() {
+		return nil, r.absent(s, unsupported)
+	}
 	return r, nil
+}
+
+// onlyPsys reports whether there are counters, and none of anything but psys.
+func (r *reader) onlyPsys() bool {
+	return len(r.counters) > 0 && !slices.ContainsFunc(r.counters, func(c *counter) bool { return c.key.domain != psys })
 }
 
 // Read implements sensor.Sensor.
@@ -135,6 +148,9 @@ func (r *reader) failures(canceled error) error {
 			all = append(all, c.problem)
 		}
 	}
+	if len(all) == 0 && r.countsNothing() {
+		all = append(all, r.silent)
+	}
 	r.scratch = all
 	if !slices.Equal(all, r.joinOf) {
 		r.joinOf = append(r.joinOf[:0], all...)
@@ -148,6 +164,23 @@ func (r *reader) failures(canceled error) error {
 		return errors.Join(r.joined, canceled)
 	}
 	return r.joined
+}
+
+// silence is how long psys may show nothing on a machine where it is all there is.
+const silence = 10 * time.Second
+
+// countsNothing reports whether what was opened has long shown nothing.
+func (r *reader) countsNothing() bool {
+	if !r.onlyPsys() || slices.ContainsFunc(r.counters, func(c *counter) bool { return c.shown }) || time.Since(r.opened) < silence {
+		return false
+	}
+	if r.silent == nil {
+		r.silent = &sensor.Problem{
+			Sensor: names.SensorPerf, Class: sensor.Absent, Path: r.dir + "/events/" + string(psys),
+			Err: errors.New("the only event of this PMU counts nothing on this machine"),
+		}
+	}
+	return true
 }
 
 // rescan brings the counters up to date with the folder of the PMU.

@@ -163,6 +163,28 @@ func TestC30PsysThatCountsNothingIsNotShown(t *testing.T) {
 	assert.Equal(t, psysOf("psys-1", 1), *rs["perf:psys-1"].Part)
 }
 
+// Where psys is all there is, its silence is told, but not before it has had time for its
+// first step; and not any more once it has moved.
+func TestC30PsysAloneThatCountsNothingIsTold(t *testing.T) {
+	root := tree(t, "xeon-spr")
+	remove(t, root, events+"energy-pkg", events+"energy-ram")
+	k := newScript()
+	s := mustOpen(t, root, never, k)
+	_, problems := read(t, s)
+	assert.Empty(t, problems)
+	s.opened = s.opened.Add(-silence)
+	for range 2 {
+		_, problems = read(t, s)
+		require.Len(t, problems, 1)
+		assert.Equal(t, sensor.Absent, problems[0].Class)
+		require.ErrorContains(t, problems[0], "energy-psys: the only event of this PMU counts nothing")
+	}
+	k.count(psysEvent, 0, joule)
+	rs, problems := read(t, s)
+	assert.Len(t, rs, 1)
+	assert.Empty(t, problems)
+}
+
 func TestPsysWithoutNumberIsThatOfTheBootPackage(t *testing.T) {
 	root := tree(t, "xeon-spr")
 	set(t, root, mask, "3,32\n") // CPU 0 is offline, or was when the mask was made
