@@ -126,13 +126,13 @@ func TestEnvelopes(t *testing.T) {
 			want:    map[string]want{"rapl:package-0": part(500), "other": part(150), "rapl:psys": uncounted, "perf:psys": detail(800), "host": host(650)},
 		},
 		{
-			// 5·30; powercap's psys is published from 41 on, its probation is 42 … 46; 14·30.
+			// 5·30; powercap's psys is published from 10 on, its probation is 42 … 46; 14·30.
 			name:    "C30 psys of perf falls silent",
 			ticks:   60,
 			sources: []source{{part: pkg(0), watts: 50}, {part: psysOf("rapl", 4), watts: 80}, {part: psysOf("perf", 3), watts: 80, last: 10}},
 			sensor:  "perf",
 			want: map[string]want{
-				"rapl:package-0": part(3000), "other": part(570), "rapl:psys": detail(19 * 80),
+				"rapl:package-0": part(3000), "other": part(570), "rapl:psys": detail(50 * 80),
 				"perf:psys": {ledger.DetailAccount, 800, false}, "host": host(3570),
 			},
 		},

@@ -96,10 +96,11 @@ type part struct {
 	envelope *envelope // if it is one
 	watch    watch
 
-	// While its view is counted: nothing that begins before from counts; since it is
-	// not any more: nothing after until.
+	// While its view is counted: nothing before from counts; since it is not any
+	// more: nothing after until.
 	from, until time.Time
-	last        time.Time // moment of the newest accepted reading
+	pending     energy.Delta // while its view stands by: since the newest reading of the counted one
+	last        time.Time    // moment of the newest accepted reading
 
 	// Of the tick in which it was last read.
 	tick   uint64

@@ -145,6 +145,29 @@ func before(d energy.Delta, t time.Time) (unit.Microjoules, time.Time) {
 	return unit.Microjoules(q), t
 }
 
+// after returns what of d lies after t: what before leaves.
+func after(d energy.Delta, t time.Time) energy.Delta {
+	if !d.To.After(t) {
+		return energy.Delta{}
+	}
+	if d.From.Before(t) {
+		e, _ := before(d, t)
+		d.Energy, d.From = d.Energy-e, t
+	}
+	return d
+}
+
+// joined returns a and the later b in one; either may be none.
+func joined(a, b energy.Delta) energy.Delta {
+	switch {
+	case a.To.IsZero():
+		return b
+	case b.To.IsZero():
+		return a
+	}
+	return energy.Delta{Energy: plus(a.Energy, b.Energy), From: a.From, To: b.To}
+}
+
 func (m *mirrors) insert(p *part) {
 	at, _ := slices.BinarySearchFunc(m.dies, p, compareDies)
 	m.dies = slices.Insert(m.dies, at, p)
