@@ -69,7 +69,7 @@ func (l *Ledger) calibrate(sum unit.Microjoules, decided bool) {
 		}
 		l.insert(l.other)
 	}
-	l.other.closed = false
+	l.other.closed, l.other.paused = false, false
 	l.other.extend(at)
 	l.host.reach(l.other.account)
 	l.add(l.other, c.extra(sum, until.Sub(from)))

@@ -105,7 +105,7 @@ func (l *Ledger) noteMeasured() {
 
 // live reports whether the part's energy is added to the host's.
 func (p *part) live() bool {
-	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.superseded() && !p.mirrored() && !p.standsBy()
+	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.paused && !p.superseded() && !p.mirrored() && !p.standsBy()
 }
 
 func (p *part) superseded() bool {

@@ -42,7 +42,8 @@ const (
 //
 // Of several envelopes one decides at a time: one that is the whole host before
 // psys, then by Rank. A better one replaces it after a probation of its own, and
-// takes its debt over. While a trusted one is silent there is no remainder.
+// takes its debt over. While a trusted one is silent there is no remainder; while it
+// pauses another decides, if there is one.
 type envelope struct {
 	part *part
 
@@ -97,7 +98,7 @@ func (l *Ledger) trustIn(e *envelope) Trust {
 
 // decided reports whether an envelope decides the energy of the host.
 func (l *Ledger) decided() bool {
-	return l.trusted != nil && !l.trusted.demoted && !l.trusted.part.standsBy()
+	return l.trusted != nil && !l.trusted.demoted && !l.trusted.part.paused && !l.trusted.part.standsBy()
 }
 
 func (e *envelope) betterThan(f *envelope) bool { return compareEnvelopes(e, f) < 0 }
@@ -114,8 +115,12 @@ func compareEnvelopes(e, f *envelope) int {
 
 func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	p := e.part
-	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.paused(l.tick) {
+	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.wasAway(l.tick) {
 		e.open(l.tick) // nobody knows what it drew until now
+		if e == l.trusted {
+			l.other.paused = false
+			l.other.extend(p.at) // nor will anybody: it is not waited for
+		}
 		if l.trustIn(e) == TrustAlways && !e.trusted {
 			l.trust(e)
 		}
@@ -145,10 +150,18 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	e.close(l.tick)
 }
 
-// paused reports whether the envelope is the whole host and brings the energy of
-// a time in which it was silent for long: it was not there then (a battery that
-// was charged).
-func (e *envelope) paused(tick uint64) bool {
+// pauseEnvelope leaves the host to its parts until the envelope has a reading again.
+func (l *Ledger) pauseEnvelope(e *envelope) {
+	e.begun = false
+	if e == l.trusted && !e.demoted && !e.part.standsBy() {
+		l.other.paused = true
+	}
+}
+
+// wasAway reports whether the envelope is the whole host and brings the energy of
+// a time in which it was silent for long: it was not there then (a controller that
+// was restarted).
+func (e *envelope) wasAway(tick uint64) bool {
 	p := e.part
 	return p.Whole && p.advanced == tick && p.delta.To.Sub(p.delta.From) > p.patience()
 }
@@ -232,7 +245,7 @@ func (l *Ledger) trust(e *envelope) {
 		}
 	}
 	if l.other != nil {
-		l.other.closed = false
+		l.other.closed, l.other.paused = false, false
 		return
 	}
 	l.other = &part{

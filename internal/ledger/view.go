@@ -329,5 +329,11 @@ func (p *part) inView() energy.Delta {
 	return d
 }
 
-// patience is how long nobody minds that the part is silent.
-func (p *part) patience() time.Duration { return max(patience, 3*p.Period) }
+// patience is how long nobody minds that the part is silent. One that pauses is not
+// waited for.
+func (p *part) patience() time.Duration {
+	if p.paused {
+		return 0
+	}
+	return max(patience, 3*p.Period)
+}
