@@ -21,6 +21,7 @@ const halfPerMicrojoule = 2_000_000_000
 type Gauge struct {
 	maxGap time.Duration
 	begun  bool
+	paused bool
 	power  unit.Microwatts
 	at     time.Time
 	carry  uint64 // in halves of a µW·ns, less than 1 µJ
@@ -46,8 +47,8 @@ func (g *Gauge) Advance(at time.Time, p unit.Microwatts) (Delta, Event) {
 	case p > absurdPower:
 		g.stats.OverRange++
 		return Delta{}, OverRange
-	case !g.begun:
-		g.begun, g.power, g.at = true, p, at
+	case !g.begun || g.paused:
+		g.begun, g.paused, g.power, g.at = true, false, p, at
 		return Delta{}, Baseline
 	}
 	elapsed := at.Sub(g.at)
@@ -61,6 +62,10 @@ func (g *Gauge) Advance(at time.Time, p unit.Microwatts) (Delta, Event) {
 	g.power, g.at, g.carry = p, at, carry
 	return d, Accepted
 }
+
+// Pause says that there is no power to tell until the next one: what lies between is
+// not bridged, and no gap.
+func (g *Gauge) Pause() { g.paused = true }
 
 // Stats returns what happened so far.
 func (g *Gauge) Stats() Stats { return g.stats }

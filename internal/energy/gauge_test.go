@@ -104,6 +104,26 @@ func TestGauge(t *testing.T) {
 	}
 }
 
+// 100 W until 2 s, a pause, and 100 W from 4 s on: nothing for the time between, which
+// is no gap. A reading from before the pause does not end it.
+func TestGaugePauses(t *testing.T) {
+	g := energy.NewGauge(30 * s)
+	g.Pause() // nothing has begun
+	var sum unit.Microjoules
+	for _, c := range []struct {
+		at    time.Duration
+		event energy.Event
+	}{{0, energy.Baseline}, {2 * s, energy.Accepted}, {2 * s, energy.Untimely}, {4 * s, energy.Baseline}, {5 * s, energy.Accepted}} {
+		d, event := g.Advance(after(c.at), 100*unit.Watt)
+		assert.Equal(t, c.event.String(), event.String(), "at %v", c.at)
+		if sum += d.Energy; c.at == 2*s {
+			g.Pause()
+		}
+	}
+	assert.Equal(t, 300*j, sum)
+	assert.Equal(t, energy.Stats{Untimely: 1}, g.Stats())
+}
+
 func TestGaugeWithoutGapTakesTheDefault(t *testing.T) {
 	g := energy.NewGauge(0)
 	g.Advance(epoch, unit.Watt)

@@ -49,8 +49,9 @@ type Account struct {
 	Energy unit.Microjoules
 	Start  time.Time // moment of the baseline
 	At     time.Time // moment of the newest accepted reading
-	// Live is false once another account has taken over: the total stays, no more
-	// is added and there is no power to tell.
+	// Live is false once another account has taken over, and while the part pauses or
+	// the envelope that the remainder is told by: the total stays, no more is added and
+	// there is no power to tell.
 	Live  bool
 	Stats Stats // of the part's own readings; of the host only Demoted
 }

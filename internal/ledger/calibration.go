@@ -69,7 +69,7 @@ func (l *Ledger) calibrate(sum unit.Microjoules, decided bool) {
 		}
 		l.insert(l.other)
 	}
-	l.other.closed = false
+	l.other.closed, l.other.paused = false, false
 	l.other.extend(at)
 	l.host.reach(l.other.account)
 	l.add(l.other, c.extra(sum, until.Sub(from)))
@@ -79,11 +79,15 @@ func (l *Ledger) calibrate(sum unit.Microjoules, decided bool) {
 // from the first begin to the last end; twice the zero time if none did.
 func (l *Ledger) covered() (from, until time.Time) {
 	for _, p := range l.read {
-		if p.advanced != l.tick || p.delta.To.IsZero() || !p.live() || p.delta.From.Before(p.from) {
+		if p.advanced != l.tick || !p.live() {
 			continue
 		}
-		if from.IsZero() || p.delta.From.Before(from) {
-			from = p.delta.From
+		d := after(p.delta, p.from)
+		if d.To.IsZero() {
+			continue
+		}
+		if from.IsZero() || d.From.Before(from) {
+			from = d.From
 		}
 		if p.delta.To.After(until) {
 			until = p.delta.To

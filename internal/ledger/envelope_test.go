@@ -126,13 +126,13 @@ func TestEnvelopes(t *testing.T) {
 			want:    map[string]want{"rapl:package-0": part(500), "other": part(150), "rapl:psys": uncounted, "perf:psys": detail(800), "host": host(650)},
 		},
 		{
-			// 5·30; powercap's psys is published from 41 on, its probation is 42 … 46; 14·30.
+			// 5·30; powercap's psys is published from 10 on, its probation is 42 … 46; 14·30.
 			name:    "C30 psys of perf falls silent",
 			ticks:   60,
 			sources: []source{{part: pkg(0), watts: 50}, {part: psysOf("rapl", 4), watts: 80}, {part: psysOf("perf", 3), watts: 80, last: 10}},
 			sensor:  "perf",
 			want: map[string]want{
-				"rapl:package-0": part(3000), "other": part(570), "rapl:psys": detail(19 * 80),
+				"rapl:package-0": part(3000), "other": part(570), "rapl:psys": detail(50 * 80),
 				"perf:psys": {ledger.DetailAccount, 800, false}, "host": host(3570),
 			},
 		},
@@ -220,6 +220,72 @@ func TestEnvelopes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A package of 50 W and a battery of 80 W, which is on a charger from tick 11 on.
+// Trusted in tick 5, it leaves 30 W in 6 … 10 and from its second reading after the
+// charger on; nothing is made up for the time on the charger, long or short.
+func TestC42ABatteryOnAChargerIsNotWaitedFor(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		config   ledger.Config
+		beside   []source
+		back, to int // first reading after the charger; last tick
+		again    int // the remainder goes on by then: with the battery, or by something else
+		other    unit.Microjoules
+		battery  unit.Microjoules
+	}{
+		{name: "for long", back: 61, to: 70, again: 61, other: 5*30 + 9*30, battery: (10 + 9) * 80},
+		{name: "for less time than a silent part is waited for", back: 16, to: 70, again: 16, other: 5*30 + 54*30, battery: (10 + 54) * 80},
+		{
+			// 10 W in 1 … 5 and in 11 … 60; of 60 s … 61 s nobody knows.
+			name: "a calibration does not rest meanwhile", config: ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}},
+			back: 61, to: 70, again: 11, other: 5*10 + 5*30 + 50*10 + 9*30, battery: (10 + 9) * 80,
+		},
+		{
+			// psys of 70 W earns its trust in 12 … 16, decides in 17 … 66, while the battery
+			// earns it anew in 62 … 66, and leaves 20 W; then 4·30.
+			name: "psys decides meanwhile", beside: []source{{part: psys(), watts: 70}},
+			back: 61, to: 70, again: 16, other: 5*30 + 50*20 + 4*30, battery: (10 + 9) * 80,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, c.config)
+			battery := whole("battery", 2)
+			sources := append(c.beside,
+				source{part: pkg(0), watts: 50}, source{part: battery, watts: 80, gauge: true, missing: ticks(11, c.back-1)})
+			b.run(0, 10, sources...)
+			assert.True(t, b.account("other").Live)
+			for tick := 11; tick < c.back; tick++ {
+				b.Pause(battery)
+				b.run(tick, tick, sources...)
+				assert.Equal(t, tick >= c.again, b.account("other").Live, "tick %d", tick)
+				assert.False(t, b.account("host").Stats.Demoted)
+			}
+			b.run(c.back, c.back, sources...)
+			assert.True(t, b.account("other").Live)
+			assert.Equal(t, at(time.Duration(c.back)*s), b.account("other").At, "nobody waits for it")
+			b.run(c.back+1, c.to, sources...)
+			assert.Equal(t, c.other*j, b.account("other").Energy)
+			assert.Equal(t, c.battery*j, b.account("battery:input").Energy)
+			assert.Equal(t, unit.Microjoules(c.to)*50*j+c.other*j, b.account("host").Energy)
+			assert.Zero(t, b.account("battery:input").Stats.Gaps)
+		})
+	}
+}
+
+// Whoever stands by for a part that pauses takes over at once, from its last reading
+// on, and a pause of a part that is not known means nothing.
+func TestAViewThatPausesIsReplacedAtOnce(t *testing.T) {
+	b := open(t, ledger.Config{})
+	good := perf(pkg(0))
+	b.Pause(good)
+	sources := []source{{part: good, watts: 50, last: 10}, {part: rapl(pkg(0)), watts: 50}}
+	b.run(0, 10, sources...)
+	b.Pause(good)
+	b.run(11, 11, sources...)
+	assert.Equal(t, 50*j, b.account("rapl:package-0").Energy)
+	assert.Equal(t, 550*j, b.account("host").Energy)
 }
 
 // Half a µJ is carried until it is a whole one.

@@ -96,10 +96,11 @@ type part struct {
 	envelope *envelope // if it is one
 	watch    watch
 
-	// While its view is counted: nothing that begins before from counts; since it is
-	// not any more: nothing after until.
+	// While its view is counted: nothing before from counts; since it is not any
+	// more: nothing after until.
 	from, until time.Time
-	last        time.Time // moment of the newest accepted reading
+	pending     energy.Delta // while its view stands by: since the newest reading of the counted one
+	last        time.Time    // moment of the newest accepted reading
 
 	// Of the tick in which it was last read.
 	tick   uint64
@@ -115,6 +116,7 @@ type part struct {
 	gapTime          time.Duration
 	covering         bool // its Covers are known to be measured
 	closed           bool // the remainder, after its envelope was demoted
+	paused           bool // nothing is to be told until the next reading, on purpose
 }
 
 // Book enters the readings of one tick, those of all sensors together. At most
@@ -137,6 +139,24 @@ func (l *Ledger) Book(rs []sensor.Reading) {
 	l.calibrate(sum, decided)
 }
 
+// Pause says of a part that there is nothing to tell until its next reading, and
+// that this is no failure (sensor.Pauser): nobody waits for it. It is called before
+// the Book of the tick in which the part gave nothing. If the part is the envelope
+// that decides the energy of the host, the host is the sum of the parts at once.
+func (l *Ledger) Pause(q *sensor.Part) {
+	p := l.byID[q.ID]
+	if p == nil || p.paused {
+		return
+	}
+	p.paused = true
+	if p.gauge != nil {
+		p.gauge.Pause()
+	}
+	if p.envelope != nil {
+		l.pauseEnvelope(p.envelope)
+	}
+}
+
 // Accounts calls yield for each account until it returns false: the parts by
 // ID, then the host, if anything has been counted. Accounts without a baseline
 // are not told.
@@ -154,7 +174,7 @@ func (l *Ledger) Accounts(yield func(Account) bool) {
 	if !l.host.start.IsZero() {
 		yield(Account{
 			Kind: HostAccount, Energy: l.host.energy, Start: l.host.start, At: l.host.at, Live: live,
-			Stats: Stats{Demoted: l.other != nil && !l.other.live()},
+			Stats: Stats{Demoted: l.other != nil && l.other.closed},
 		})
 	}
 }
@@ -229,6 +249,7 @@ func (p *part) take(r *sensor.Reading, tick uint64) {
 		}
 	}
 	if p.event.Has(energy.Baseline) || !p.delta.To.IsZero() {
+		p.paused = false
 		p.before, p.advanced, p.last = p.advanced, tick, r.At
 		if p.start.IsZero() {
 			p.start, p.born = r.At, tick

@@ -105,7 +105,7 @@ func (l *Ledger) noteMeasured() {
 
 // live reports whether the part's energy is added to the host's.
 func (p *part) live() bool {
-	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.superseded() && !p.mirrored() && !p.standsBy()
+	return p.Role == sensor.Primary && !p.start.IsZero() && !p.closed && !p.paused && !p.superseded() && !p.mirrored() && !p.standsBy()
 }
 
 func (p *part) superseded() bool {
@@ -143,6 +143,29 @@ func before(d energy.Delta, t time.Time) (unit.Microjoules, time.Time) {
 	hi, lo := bits.Mul64(uint64(d.Energy), uint64(t.Sub(d.From))) //nolint:gosec // From < t < To
 	q, _ := bits.Div64(hi, lo, uint64(d.To.Sub(d.From)))          //nolint:gosec // t − From < To − From, so it fits
 	return unit.Microjoules(q), t
+}
+
+// after returns what of d lies after t: what before leaves.
+func after(d energy.Delta, t time.Time) energy.Delta {
+	if !d.To.After(t) {
+		return energy.Delta{}
+	}
+	if d.From.Before(t) {
+		e, _ := before(d, t)
+		d.Energy, d.From = d.Energy-e, t
+	}
+	return d
+}
+
+// joined returns a and the later b in one; either may be none.
+func joined(a, b energy.Delta) energy.Delta {
+	switch {
+	case a.To.IsZero():
+		return b
+	case b.To.IsZero():
+		return a
+	}
+	return energy.Delta{Energy: plus(a.Energy, b.Energy), From: a.From, To: b.To}
 }
 
 func (m *mirrors) insert(p *part) {

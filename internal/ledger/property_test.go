@@ -69,6 +69,9 @@ func TestPropertyPartsAddUpToTheHost(t *testing.T) {
 				case 4:
 					clone := *p.part // found again
 					p.part = &clone
+				case 5:
+					b.Pause(p.part)
+					continue
 				}
 				rs = append(rs, sensor.Reading{
 					Part: p.part, At: now.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "skew")) * ms), Kind: p.kind,

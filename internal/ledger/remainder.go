@@ -35,32 +35,41 @@ const (
 // books what is left as the part "other": fans, disks, network, losses.
 //
 // It is settled only in ticks in which it and every live part advanced, so that
-// both sides cover the same time; until then both sides are summed up. A part that
-// has been silent for 30 s is no longer waited for. A negative remainder is debt
-// that later remainders pay first; so the host's total never falls, and is the
-// envelope's as soon as the debt is paid.
+// both sides cover the same time; until then both sides are summed up. A slow part
+// need not have advanced in that very tick, but since the last settlement, and may lag
+// behind by less than two of its periods: what the remainder holds of it too early, the
+// next one lacks. A part that has been silent for 30 s is no longer waited for. A negative
+// remainder is debt that later remainders pay first; so the host's total never falls, and
+// is the envelope's as soon as the debt is paid.
 //
 // Of several envelopes one decides at a time: one that is the whole host before
 // psys, then by Rank. A better one replaces it after a probation of its own, and
-// takes its debt over. While a trusted one is silent there is no remainder.
+// takes its debt over. While a trusted one is silent there is no remainder; while it
+// pauses another decides, if there is one.
 type envelope struct {
 	part *part
 
 	begun     bool
 	drawn     unit.Microjoules // by the envelope since it was settled …
 	parts     unit.Microjoules // … by all live parts …
-	late      unit.Microjoules // … thereof by parts that missed the last settlement
+	late      unit.Microjoules // … thereof by parts that missed the last settlement …
+	lag       unit.Microjoules // … and by slow ones in intervals that span it: so much may have lagged
 	settled   uint64
+	earlier   uint64 // the settlement before that
 	settledAt time.Time
 
-	total  unit.Microjoules // drawn since, in settled ticks
+	total  unit.Microjoules // drawn since, in settled ticks …
+	needed unit.Microjoules // … and by the parts, during probation
 	since  time.Time
 	passed int // settled ticks of probation
 
 	trusted, demoted bool
 	decides          time.Time // since
 	debt             unit.Microjoules
-	excused          unit.Microjoules // of debt: from parts that came late, no sign of a wrong envelope
+	// No sign of a wrong envelope is what of the debt comes from parts that came late,
+	// and the largest lag since there is debt: by that much the remainder may have been
+	// ahead once, but not once again with each settlement.
+	excused, lagged unit.Microjoules
 }
 
 // settle compares every envelope with its parts, of which the live ones got sum
@@ -97,7 +106,7 @@ func (l *Ledger) trustIn(e *envelope) Trust {
 
 // decided reports whether an envelope decides the energy of the host.
 func (l *Ledger) decided() bool {
-	return l.trusted != nil && !l.trusted.demoted && !l.trusted.part.standsBy()
+	return l.trusted != nil && !l.trusted.demoted && !l.trusted.part.paused && !l.trusted.part.standsBy()
 }
 
 func (e *envelope) betterThan(f *envelope) bool { return compareEnvelopes(e, f) < 0 }
@@ -114,8 +123,12 @@ func compareEnvelopes(e, f *envelope) int {
 
 func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	p := e.part
-	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.paused(l.tick) {
+	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.wasAway(l.tick) {
 		e.open(l.tick) // nobody knows what it drew until now
+		if e == l.trusted {
+			l.other.paused = false
+			l.other.extend(p.at) // nor will anybody: it is not waited for
+		}
 		if l.trustIn(e) == TrustAlways && !e.trusted {
 			l.trust(e)
 		}
@@ -126,15 +139,13 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	}
 	e.parts = plus(e.parts, sum)
 	for _, q := range l.read {
-		if q.booked > 0 && q.before < e.settled {
-			e.late = plus(e.late, q.booked)
-		}
+		e.noteLate(q)
 	}
 	if p.advanced != l.tick {
 		return
 	}
 	e.drawn = plus(e.drawn, p.delta.Energy)
-	if l.awaits(p.at) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
+	if l.awaits(e) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
 		return
 	}
 	if e.trusted {
@@ -145,10 +156,18 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	e.close(l.tick)
 }
 
-// paused reports whether the envelope is the whole host and brings the energy of
-// a time in which it was silent for long: it was not there then (a battery that
-// was charged).
-func (e *envelope) paused(tick uint64) bool {
+// pauseEnvelope leaves the host to its parts until the envelope has a reading again.
+func (l *Ledger) pauseEnvelope(e *envelope) {
+	e.begun = false
+	if e == l.trusted && !e.demoted && !e.part.standsBy() {
+		l.other.paused = true
+	}
+}
+
+// wasAway reports whether the envelope is the whole host and brings the energy of
+// a time in which it was silent for long: it was not there then (a controller that
+// was restarted).
+func (e *envelope) wasAway(tick uint64) bool {
 	p := e.part
 	return p.Whole && p.advanced == tick && p.delta.To.Sub(p.delta.From) > p.patience()
 }
@@ -159,15 +178,30 @@ func (l *Ledger) measuresCPU() bool {
 	return hw != nil && !hw.measured.IsZero()
 }
 
-// awaits reports whether a live part has not advanced in this tick and is not
-// silent for so long that nobody waits for it.
-func (l *Ledger) awaits(now time.Time) bool {
+// awaits reports whether a live part has not advanced in this tick, or, if it is slow,
+// since the last settlement and lately, and is not silent for so long that nobody waits
+// for it.
+func (l *Ledger) awaits(e *envelope) bool {
+	now := e.part.at
 	for _, p := range l.order {
-		if p != l.other && p.advanced != l.tick && p.live() && now.Sub(p.at) <= p.patience() {
+		advanced := p.advanced == l.tick || p.advanced > e.settled && now.Sub(p.at) < 2*p.Period
+		if !advanced && p != l.other && p.live() && now.Sub(p.at) <= p.patience() {
 			return true
 		}
 	}
 	return false
+}
+
+// noteLate finds out what of a part's energy of this tick may have been missing in the
+// last settlement.
+func (e *envelope) noteLate(q *part) {
+	switch {
+	case q.before >= e.settled: // began with it, or later
+	case q.Period > 0 && q.before > e.earlier:
+		e.lag = plus(e.lag, q.booked)
+	default:
+		e.late = plus(e.late, q.booked)
+	}
 }
 
 // oneSocket reports whether all measured CPU parts sit in one socket, and there
@@ -191,34 +225,39 @@ func (l *Ledger) oneSocket() bool {
 func (e *envelope) open(tick uint64) {
 	e.begun = true
 	e.close(tick)
-	e.passed, e.total, e.since = 0, 0, e.part.at
+	e.beginProbation()
 }
 
 func (e *envelope) close(tick uint64) {
-	e.drawn, e.parts, e.late = 0, 0, 0
-	e.settled, e.settledAt = tick, e.part.at
+	e.drawn, e.parts, e.late, e.lag = 0, 0, 0, 0
+	e.earlier, e.settled, e.settledAt = e.settled, tick, e.part.at
+}
+
+func (e *envelope) beginProbation() {
+	e.passed, e.total, e.needed, e.since = 0, 0, 0, e.part.at
 }
 
 // passes judges one settled tick of probation and reports whether it was the
-// last.
+// last. In a single tick the parts may bring what lagged; over all of them the envelope
+// has to contain that as well.
 func (e *envelope) passes(admitted bool) bool {
-	if !admitted || e.drawn < e.parts {
-		e.passed, e.total, e.since = 0, 0, e.part.at
+	if !admitted || plus(e.drawn, e.lag) < e.parts {
+		e.beginProbation()
 		return false
 	}
-	e.total = plus(e.total, e.drawn)
+	e.total, e.needed = plus(e.total, e.drawn), plus(e.needed, e.parts)
 	if e.drawn > 0 {
 		e.passed++
 	}
-	return e.passed >= probation
+	return e.passed >= probation && e.total >= e.needed
 }
 
 func (l *Ledger) trust(e *envelope) {
 	if old := l.trusted; old != nil {
 		old.trusted, old.begun = false, false
 		if !old.demoted {
-			e.debt, e.excused = old.debt, old.excused
-			old.debt, old.excused = 0, 0
+			e.debt, e.excused, e.lagged = old.debt, old.excused, old.lagged
+			old.debt, old.excused, old.lagged = 0, 0, 0
 		}
 	}
 	at := e.part.at
@@ -232,7 +271,7 @@ func (l *Ledger) trust(e *envelope) {
 		}
 	}
 	if l.other != nil {
-		l.other.closed = false
+		l.other.closed, l.other.paused = false, false
 		return
 	}
 	l.other = &part{
@@ -252,16 +291,17 @@ func (l *Ledger) bookRemainder(e *envelope) {
 	}
 	e.total = plus(e.total, e.drawn)
 	if owed := plus(e.parts, e.debt); e.drawn >= owed {
-		e.debt = 0
+		e.debt, e.lagged = 0, 0
 		l.add(l.other, e.drawn-owed)
 	} else {
-		e.debt = owed - e.drawn
+		e.debt, e.lagged = owed-e.drawn, max(e.lagged, e.lag)
 	}
 	l.other.extend(e.part.at)
 	l.host.reach(l.other.account)
 
 	e.excused = min(plus(e.excused, e.late), e.debt)
-	if d := e.part.at.Sub(e.since); d >= maxDebt && e.debt-e.excused > e.total.Power(d).Over(maxDebt) {
+	unexcused := e.debt - min(e.debt, plus(e.excused, e.lagged))
+	if d := e.part.at.Sub(e.since); d >= maxDebt && unexcused > e.total.Power(d).Over(maxDebt) {
 		l.demote(e)
 	}
 }

@@ -246,3 +246,132 @@ func TestNothingIsModelledInsideATrustedEnvelope(t *testing.T) {
 	assert.Equal(t, 4*30*j, b.account("other").Energy)
 	assert.Equal(t, (9*50+50+4*30)*j, b.account("host").Energy)
 }
+
+// slowly reads a part only every n seconds, beginning with the given tick.
+func slowly(c source, n, first int) source {
+	c.part = slow(c.part, time.Duration(n)*s)
+	for tick := range 1000 {
+		if tick%n != first {
+			c.missing = append(c.missing, tick)
+		}
+	}
+	return c
+}
+
+// A controller tells every 5 s, and so does a GPU, 2 s later: neither waits for the
+// other. Trusted in tick 25; from then on 140 − 50 − 40 W are left, every 5 s.
+func TestSlowPartsOutOfPhaseAreSettledEachTime(t *testing.T) {
+	b := open(t, ledger.Config{})
+	sources := []source{
+		{part: pkg(0), watts: 50},
+		slowly(source{part: whole("bmc", 0), watts: 140, gauge: true}, 5, 0),
+		slowly(source{part: gpu(), watts: 40, gauge: true}, 5, 2),
+	}
+	b.run(0, 24, sources...)
+	assert.False(t, b.has("other"))
+	for tick := 25; tick <= 200; tick++ {
+		b.run(tick, tick, sources...)
+		other := unit.Microjoules((tick-25)/5) * 250 * j
+		assert.Equal(t, other, b.account("other").Energy, "tick %d", tick)
+		if tick%5 == 0 { // the GPU is told from 2 s on, until 3 s ago
+			assert.Equal(t, unit.Microjoules(tick*50+(tick-5)*40)*j+other, b.account("host").Energy, "tick %d", tick)
+		}
+	}
+}
+
+// A controller with a new value each 40 s. The GPU's of 107 s … 127 s are missing: at
+// 120 s it lags by 18 s, which is more than two of its periods, and is waited for.
+// 5600 − 2000 − 1400 J are left at 40 s, 2000 J each 40 s then.
+func TestASlowPartThatIsOverdueIsWaitedFor(t *testing.T) {
+	sources := []source{
+		{part: pkg(0), watts: 50},
+		slowly(source{part: whole("bmc", 0), watts: 140, gauge: true}, 40, 0),
+		slowly(source{part: gpu(), watts: 40, missing: ticks(103, 127)}, 5, 2),
+	}
+	for tick, other := range map[int]unit.Microjoules{40: 2200, 80: 4200, 120: 4200, 159: 4200, 160: 8200} {
+		b := open(t, ledger.Config{Whole: ledger.TrustAlways})
+		b.run(0, tick, sources...)
+		assert.Equal(t, other*j, b.account("other").Energy, "tick %d", tick)
+	}
+}
+
+// surge is 0 W but for a while.
+func surge(watts uint64, from, to time.Duration) func(time.Duration) unit.Microjoules {
+	return func(d time.Duration) unit.Microjoules {
+		return (unit.Microwatts(watts) * unit.Watt).Over(max(0, min(d, to)-from))
+	}
+}
+
+// A package of 10 W; a GPU of 500 W from 200 s to 210 s, which is read at 202 s, 207 s
+// and 212 s; a controller that shows both and 2 W, every 5 s. In tick 205 it shows 3 s of
+// the GPU that are told later: 10 + 1500 J are left. They are 1490 J of debt in tick 215,
+// when the GPU has told them, beyond 30 s of the controller's mean of 35 W; but they are
+// what lagged, and no reason to demote it. 10 J each 5 s pay them until tick 960.
+func TestWhatASlowPartTellsLaterIsNoSignOfAWrongEnvelope(t *testing.T) {
+	b := open(t, ledger.Config{})
+	load := surge(500, 200*s, 210*s)
+	sources := []source{
+		{part: pkg(0), watts: 10},
+		slowly(source{part: whole("bmc", 0), energy: func(d time.Duration) unit.Microjoules { return (12 * unit.Watt).Over(d) + load(d) }}, 5, 0),
+		slowly(source{part: gpu(), energy: load}, 5, 2),
+	}
+	b.run(0, 200, sources...)
+	assert.Equal(t, 35*10*j, b.account("other").Energy) // trusted in tick 25
+	b.run(201, 205, sources...)
+	assert.Equal(t, (35*10+1510)*j, b.account("other").Energy)
+	b.run(206, 960, sources...)
+	assert.True(t, b.account("other").Live)
+	assert.Equal(t, (35*10+1510+10)*j, b.account("other").Energy, "10 in tick 210; all debt is paid")
+	b.run(961, 965, sources...)
+	assert.Equal(t, ((965-25)*2)*j, b.account("other").Energy, "2 W since it is trusted")
+}
+
+// A controller that shows 60 W whatever the GPU beside the package of 50 W draws, 100 W
+// from 100 s on. The GPU is read at 102 s, 107 s, …: −150 J in tick 105, then −450 J every
+// 5 s, 2400 in tick 130. Of that the 500 J of one interval may have lagged, once and not
+// each time; what is beyond that and 30 s of 60 W, 1800 J, has no excuse.
+func TestASlowPartExcusesNoWrongEnvelope(t *testing.T) {
+	b := open(t, ledger.Config{})
+	sources := []source{
+		{part: pkg(0), watts: 50},
+		slowly(source{part: whole("bmc", 0), watts: 60}, 5, 0),
+		slowly(source{part: gpu(), energy: surge(100, 100*s, 1000*s)}, 5, 2),
+	}
+	b.run(0, 129, sources...)
+	assert.True(t, b.account("other").Live)
+	b.run(130, 130, sources...)
+	assert.False(t, b.account("other").Live)
+	assert.Equal(t, 15*50*j, b.account("other").Energy)
+}
+
+// A GPU of 0 W and 300 W in turn, for 10 s each, beside a package of 10 W, and a
+// controller that shows both and 20 W. In tick 25 it shows 150 J, and the parts bring
+// 950, of which 900 are the GPU's of 17 s … 22 s: they lagged. Since the begin it has
+// shown 3750 J, and the parts have brought 3250. Of any five settlements one is like that.
+func TestProbationForgivesWhatLags(t *testing.T) {
+	b := open(t, ledger.Config{})
+	load := func(d time.Duration) unit.Microjoules {
+		cycles := d / (20 * s)
+		return unit.Microjoules(cycles)*3000*j + surge(300, 10*s, 20*s)(d%(20*s))
+	}
+	sources := []source{
+		{part: pkg(0), watts: 10},
+		slowly(source{part: whole("bmc", 0), energy: func(d time.Duration) unit.Microjoules { return (30 * unit.Watt).Over(d) + load(d) }}, 5, 0),
+		slowly(source{part: gpu(), energy: load}, 5, 2),
+	}
+	b.run(0, 400, sources...)
+	assert.Equal(t, at(25*s), b.account("other").Start)
+}
+
+// A controller that shows 60 W, where the package draws 50 W and the GPU 20 W: what of
+// the GPU may have lagged, 100 J each time, covers the 50 J that are missing in each
+// settlement, but not their sum.
+func TestProbationForgivesALagOnce(t *testing.T) {
+	b := open(t, ledger.Config{})
+	b.run(0, 400,
+		source{part: pkg(0), watts: 50},
+		slowly(source{part: whole("bmc", 0), watts: 60}, 5, 0),
+		slowly(source{part: gpu(), watts: 20}, 5, 2),
+	)
+	assert.False(t, b.has("other"))
+}

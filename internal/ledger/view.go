@@ -13,7 +13,8 @@ import (
 // views are the ways in which one thing is measured, of which one is counted:
 // the best of the first tick in which any has a baseline. A better one that begins
 // later takes over from its baseline on. When the counted one is silent for long,
-// another takes over, and the time between is a gap.
+// another takes over where that one ended, for each keeps what it saw since then.
+// Only what it did not see either is a gap.
 //
 // One that returns after a silence brings the energy of a time in which another
 // was counted. So it takes over at the end of a later interval that is no longer
@@ -109,11 +110,70 @@ func (g *views) choose(tick uint64) {
 			g.counted.end(v.firstRead(tick))
 			g.count(v, tick)
 		case g.counted.silentFor(v, tick) > g.counted.patience():
-			v.flagGap(g.counted.silentFor(v, tick), tick)
-			g.counted.end(g.counted.last()) // what it may still deliver lies in the gap
-			g.count(v, tick)
+			g.replaceSilent(v, tick)
 		}
 	}
+	g.keep(tick)
+}
+
+// replaceSilent lets v count from where the counted one ended: what that may still
+// deliver, v has told.
+func (g *views) replaceSilent(v *view, tick uint64) {
+	old, last := g.counted, g.counted.last()
+	silence := old.silentFor(v, tick)
+	old.end(last)
+	if v.holdsModelled() { // what it saw meanwhile holds what the model has told
+		v.flagGap(silence, tick)
+		g.count(v, tick)
+		return
+	}
+	if begun := v.start(); begun.After(last) {
+		v.flagGap(begun.Sub(last), tick)
+	}
+	g.counted = v
+	for _, p := range v.parts {
+		if p.advanced == tick {
+			p.before = old.lastAdvanced() // its interval begins there
+			if owed, _ := before(p.delta, p.until); owed > 0 {
+				p.pending = energy.Delta{Energy: owed, From: last, To: last} // from when it was counted before
+			}
+		}
+		p.from, p.until = last, time.Time{}
+		if p.start.Before(last) {
+			p.beginAt(last)
+		}
+	}
+}
+
+// keep adds what was read in this tick to what the standbys have seen since the
+// counted view's newest reading, and gives it to those parts of the counted view
+// that have something left of the time in which it stood by itself.
+func (g *views) keep(tick uint64) {
+	if g.counted == nil {
+		return
+	}
+	last := g.counted.last()
+	for _, v := range g.all {
+		for _, p := range v.parts {
+			switch {
+			case v != g.counted:
+				p.pending = after(p.pending, last)
+				if p.advanced == tick {
+					p.pending = joined(p.pending, after(p.delta, last))
+				}
+			case p.advanced == tick && !p.pending.To.IsZero():
+				p.delta, p.pending = joined(p.pending, after(p.delta, p.from)), energy.Delta{}
+			}
+		}
+	}
+}
+
+// holdsModelled reports whether a part covers a type that only a model has told so
+// far.
+func (v *view) holdsModelled() bool {
+	return slices.ContainsFunc(v.parts, func(p *part) bool {
+		return slices.ContainsFunc(p.covers, func(hw *hwType) bool { return hw.measured.IsZero() })
+	})
 }
 
 // bookedTo returns until when v was counted. What another brings late from before
@@ -137,13 +197,13 @@ func (v *view) end(t time.Time) {
 	}
 }
 
-// count lets v count from its readings of this tick on. Nothing that begins
-// before them counts: what it was then, another view has told.
+// count lets v count from its readings of this tick on, and nothing from before
+// them: another view has told that.
 func (g *views) count(v *view, tick uint64) {
 	g.counted = v
 	from := v.firstRead(tick)
 	for _, p := range v.parts {
-		p.from, p.until = from, time.Time{}
+		p.from, p.until, p.pending = from, time.Time{}, energy.Delta{}
 		if p.advanced == tick {
 			p.from = p.moment
 		}
@@ -208,6 +268,26 @@ func (v *view) last() time.Time {
 	return last
 }
 
+// start returns the first baseline.
+func (v *view) start() time.Time {
+	var first time.Time
+	for _, p := range v.parts {
+		if !p.start.IsZero() && (first.IsZero() || p.start.Before(first)) {
+			first = p.start
+		}
+	}
+	return first
+}
+
+// lastAdvanced returns the tick of the newest accepted reading.
+func (v *view) lastAdvanced() uint64 {
+	var last uint64
+	for _, p := range v.parts {
+		last = max(last, p.advanced)
+	}
+	return last
+}
+
 func (v *view) patience() time.Duration {
 	var d time.Duration
 	for _, p := range v.parts {
@@ -232,15 +312,28 @@ func (p *part) standsBy() bool { return p.view != nil && p.view.group.counted !=
 // inView returns what of the part's interval lies where its view was counted.
 func (p *part) inView() energy.Delta {
 	d := p.delta
-	switch {
-	case p.view == nil:
-	case d.From.Before(p.from), p.standsBy() && p.until.IsZero():
+	if p.view == nil {
+		return d
+	}
+	if p.standsBy() && p.until.IsZero() {
 		d.Energy = 0
-	case p.standsBy():
+		return d
+	}
+	if d.From.Before(p.from) {
+		told, _ := before(d, p.from)
+		d.Energy, d.From = d.Energy-told, p.from
+	}
+	if p.standsBy() {
 		d.Energy, d.To = before(d, p.until)
 	}
 	return d
 }
 
-// patience is how long nobody minds that the part is silent.
-func (p *part) patience() time.Duration { return max(patience, 3*p.Period) }
+// patience is how long nobody minds that the part is silent. One that pauses is not
+// waited for.
+func (p *part) patience() time.Duration {
+	if p.paused {
+		return 0
+	}
+	return max(patience, 3*p.Period)
+}

@@ -148,6 +148,16 @@ type Attempter interface {
 	Failures(yield func(class Class, n uint64) bool)
 }
 
+// A Pauser is a Sensor that knows when a part stops to tell anything, and that this
+// is no failure: a battery that is charged. Nobody waits for such a part. Whoever
+// reads calls it, after each Read.
+type Pauser interface {
+	// Paused calls yield for each part of which the last Read gave nothing because
+	// there is nothing to give, until yield returns false. A part pauses until its next
+	// reading.
+	Paused(yield func(p *Part) bool)
+}
+
 // Class groups problems for the self-telemetry attribute error.type. The set is
 // closed, so that the number of series stays bounded.
 type Class string

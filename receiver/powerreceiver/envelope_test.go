@@ -72,6 +72,41 @@ func TestASlowEnvelopeDoesNotMakeThePowerJump(t *testing.T) {
 	assert.Equal(t, 7, told, "once for each answer: collections 42, 48, … 78")
 }
 
+// A package of 100 W in a laptop of 130 W, which is on a charger from 100 s to 130 s:
+// the host is told in every collection, without the 30 W meanwhile.
+func TestC42ABatteryOnAChargerDoesNotHoldTheHostBack(t *testing.T) {
+	battery, pkg := controller(0), rapl("package-0", "cpu", sensor.Primary, 0)
+	battery.ID, battery.Sensor = "battery:host", "battery"
+	var steps []sensortest.Step
+	for i := range 20 {
+		when := at(time.Duration(10*i) * time.Second)
+		step := sensortest.Step{Readings: []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*1000*joule)}}
+		if i >= 10 && i <= 13 {
+			step.Paused = []*sensor.Part{battery}
+		} else {
+			step.Readings = append(step.Readings, power(battery, when, 130))
+		}
+		steps = append(steps, step)
+	}
+	s, logs := scripted(t, sensortest.NewFake(steps...))
+	s.patience = 30 * time.Second
+	for range 7 { // trusted at the sixth reading
+		scrape(t, s)
+	}
+	remainder := 300.0
+	for i := 7; i < 20; i++ {
+		md := scrape(t, s)
+		watts := 100.0
+		if i < 10 || i > 14 { // in 14 the battery has its first reading after the charger
+			watts, remainder = 130, remainder+300
+		}
+		requireValue(t, md, "hw.energy", "other", remainder)
+		requireValue(t, md, "hw.host.energy", "host", float64(i)*1000+remainder)
+		requireValue(t, md, "hw.host.power", "host", watts)
+	}
+	assert.Zero(t, logs.FilterMessageSnippet("sum of its parts").Len(), "it is not demoted")
+}
+
 func TestAtTheEndTheHostWaitsForNoPart(t *testing.T) {
 	p, pkg := controller(time.Minute), rapl("package-0", "cpu", sensor.Primary, 0)
 	s, _ := scripted(t, sensortest.NewFake(

@@ -79,6 +79,7 @@ func TestWhatTheReceiverAsksOfASensorSurvivesTheGuard(t *testing.T) {
 		"sensor.Wrapper":   func(s sensor.Sensor) bool { _, ok := s.(sensor.Wrapper); return ok },
 		"sensor.Describer": func(s sensor.Sensor) bool { _, ok := s.(sensor.Describer); return ok },
 		"sensor.Attempter": func(s sensor.Sensor) bool { _, ok := s.(sensor.Attempter); return ok },
+		"sensor.Pauser":    func(s sensor.Sensor) bool { _, ok := s.(sensor.Pauser); return ok },
 	} {
 		known = append(known, name)
 		assert.True(t, is(s), name)

@@ -80,6 +80,7 @@ type sampler struct {
 
 	reading  chan struct{} // holds one token: the right to use the sensors and what follows
 	readings []sensor.Reading
+	paused   []*sensor.Part  // in the last sample
 	measured map[string]bool // hw.type of parts that a sensor gave, now or before
 	sampled  time.Time       // when the last sample began
 	stopped  bool
@@ -329,12 +330,16 @@ func (s *sampler) sample(ctx context.Context) {
 	began := time.Now()
 	s.sampled = began
 	readings := s.readings[:0]
+	s.paused = s.paused[:0]
 	for _, src := range s.sources {
 		readings = s.read(ctx, src, readings)
 	}
 	s.readings = readings
 	s.crossCheck.book(readings, s.logger)
 	s.mu.Lock()
+	for _, p := range s.paused {
+		s.ledger.Pause(p)
+	}
 	s.ledger.Book(readings)
 	s.mu.Unlock()
 	s.observeIdle(ctx, began)
@@ -364,6 +369,9 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	before := len(dst)
 	dst, src.err = src.sensor.Read(ctx, dst)
 	src.gave = len(dst) - before
+	if p, ok := src.sensor.(sensor.Pauser); ok {
+		p.Paused(s.notePaused)
+	}
 	src.heard(now)
 	s.remember(dst[before:])
 	if src.silent && src.gave > 0 {
@@ -383,6 +391,11 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 		}
 	}
 	return dst
+}
+
+func (s *sampler) notePaused(p *sensor.Part) bool {
+	s.paused = append(s.paused, p)
+	return true
 }
 
 // heard takes in whether the sample that began now gave something.

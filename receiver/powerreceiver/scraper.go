@@ -57,6 +57,8 @@ type stream struct {
 	powerTotal unit.Microjoules // account's total then
 	powerGap   time.Duration    // time whose energy is unknown, until then
 
+	replaced bool // something else measured it when it was last emitted
+
 	told   unit.Microwatts // the newest power
 	toldIn uint64          // the export that told it
 	since  uint64          // the export in which its time began, 0 for the account's start
@@ -181,10 +183,13 @@ func (s *scraper) emit(a *ledger.Account) {
 	case ledger.PartAccount:
 		p := a.Part
 		s.mb.RecordHwEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
-		if known && a.Live {
+		// What it brings when it is counted again may be of a longer time than since it was
+		// last emitted.
+		if known && a.Live && !st.replaced {
 			st.told, st.toldIn = power, s.exports
 			s.mb.RecordHwPowerDataPoint(ts, power.Watts(), id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 		}
+		st.replaced = !a.Live
 	case ledger.DetailAccount:
 		p := a.Part
 		s.mb.RecordCarbonSensorEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)

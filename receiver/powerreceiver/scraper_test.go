@@ -315,6 +315,46 @@ func TestTheHostDoesNotWaitForEverForAPartThatIsGone(t *testing.T) {
 	requireValue(t, md, "hw.host.energy", "host", 1000+3*700)
 }
 
+// A package of 100 W in two sensors, one of which fails in ticks 3 … 6 and again from
+// 10 on, and a second package of 50 W; samples and collections each 10 s. The other
+// sensor counts from 20 s to 80 s, and from 90 s on, with all that it saw: 1500 J of the
+// two arrive for each 10 s.
+func TestC19_a_sensor_that_takes_over_brings_what_the_other_missed(t *testing.T) {
+	good, spare, other := rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-0", "cpu", sensor.Primary, 0), rapl("package-1", "cpu", sensor.Primary, 1)
+	good.ID, good.Sensor, good.Same = "perf:package-0", "perf", "package-0"
+	spare.Same, spare.Rank = "package-0", 1
+	var steps []sensortest.Step
+	for i := range 16 {
+		when, s := at(time.Duration(10*i)*time.Second), unit.Microjoules(10*i)
+		rs := []sensor.Reading{counting(spare, when, s*100*joule), counting(other, when, s*50*joule)}
+		if i < 3 || i > 6 && i < 10 {
+			rs = append(rs, counting(good, when, s*100*joule))
+		}
+		steps = append(steps, sensortest.Step{Readings: rs})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.patience = 30 * time.Second
+	want := map[int]struct{ good, spare float64 }{ // in the tick in which another takes over
+		6: {2000, 4000}, 8: {2000, 6000}, 13: {3000, 10_000}, 15: {3000, 12_000},
+	}
+	for i := range 16 {
+		md := scrape(t, s)
+		for _, id := range []string{good.ID, spare.ID} {
+			if got, _, ok := value(md, "hw.power", id); ok {
+				assert.InDelta(t, 100, got, 1e-9, "%s in collection %d", id, i)
+			}
+		}
+		if got, _, ok := value(md, "hw.host.power", "host"); ok {
+			assert.InDelta(t, 150, got, 1e-9, "in collection %d", i)
+		}
+		if w, ok := want[i]; ok {
+			requireValue(t, md, "hw.energy", good.ID, w.good)
+			requireValue(t, md, "hw.energy", spare.ID, w.spare)
+			requireValue(t, md, "hw.host.energy", "host", float64(i)*1500)
+		}
+	}
+}
+
 func TestFailuresOfOneReasonAreToldTogether(t *testing.T) {
 	denied := func(path string) error {
 		return &sensor.Problem{Sensor: "rapl", Class: sensor.Permission, Path: path, Err: syscall.EACCES}

@@ -9,7 +9,8 @@
 // reading only while that is all that the host draws: no mains adapter, USB or
 // wireless charger is online, no battery is charging, and at least one is
 // discharging. At any other time Read returns nothing, which is no error: what the
-// host draws from a charger is not to be seen here.
+// host draws from a charger is not to be seen here. As soon as there is one the part
+// pauses ([sensor.Pauser]), so that nobody waits for it.
 //
 // Counted are supplies of type Battery that are not of scope Device, which is the
 // battery of a mouse or a headset. A laptop with two batteries drains one after

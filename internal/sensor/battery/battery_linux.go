@@ -16,7 +16,7 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
 
-// reader implements sensor.Sensor.
+// reader implements sensor.Sensor and sensor.Pauser.
 type reader struct {
 	class    string
 	interval time.Duration // between scans
@@ -27,6 +27,7 @@ type reader struct {
 	scan    *scan
 	scanned time.Time
 	wanted  bool // a supply is gone
+	charged bool // a charger feeds the host, as the last Read saw it
 	closed  bool
 
 	known   []*sensor.Problem // of the last Read
@@ -97,9 +98,17 @@ func (r *reader) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Readi
 	return dst, r.problems()
 }
 
+// Paused implements sensor.Pauser: on a charger the batteries do not tell what the
+// host draws.
+func (r *reader) Paused(yield func(p *sensor.Part) bool) {
+	if r.charged {
+		yield(&r.part)
+	}
+}
+
 // sum returns the power of all batteries if they feed the host alone.
 func (r *reader) sum() (total unit.Microwatts, ok bool) {
-	r.now = r.now[:0]
+	r.now, r.charged = r.now[:0], false
 	s := r.scan
 	for _, f := range s.failed {
 		r.note(f.path, f.err)
@@ -108,7 +117,7 @@ func (r *reader) sum() (total unit.Microwatts, ok bool) {
 		r.note(r.class, unix.ENODEV) // there was one when the sensor was opened
 	}
 	if r.onCharger() {
-		r.now = r.now[:0] // nothing that failed matters now
+		r.now, r.charged = r.now[:0], true // nothing that failed matters now
 		return 0, false
 	}
 	var giving *supply
@@ -125,7 +134,7 @@ func (r *reader) sum() (total unit.Microwatts, ok bool) {
 		case !known:
 			r.note(b.status.path, errStatus)
 		case state == charging: // from a charger that does not show itself
-			r.now = r.now[:0]
+			r.now, r.charged = r.now[:0], true
 			return 0, false
 		case state == discharging:
 			giving = b

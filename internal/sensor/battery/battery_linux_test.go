@@ -92,6 +92,46 @@ func TestC42PluggedInAndOutAgain(t *testing.T) {
 	}
 }
 
+func TestC42OnAChargerItPauses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change map[string]string
+		want   bool
+	}{
+		{"discharging", nil, false},
+		{"AC is online", map[string]string{ac + "online": "1\n"}, true},
+		{"USB-C is online", map[string]string{usbc + "online": "1\n"}, true},
+		{"charging from what does not show itself", map[string]string{bat0 + "status": "Charging\n"}, true},
+		{"nothing is known for sure", map[string]string{bat1 + "status": "Unknown\n"}, false},
+		{"the charger cannot be read", map[string]string{ac + "online": "no\n"}, false},
+		{"the battery cannot be read, on a charger", map[string]string{ac + "online": "1\n", bat1 + "status": "Sleeping\n"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := tree(t, "thinkpad")
+			s := mustOpen(t, root, never)
+			first, err := s.Read(t.Context(), nil)
+			require.NoError(t, err)
+			for name, content := range c.change {
+				set(t, root, name, content)
+			}
+			watts(t, s)
+			var got []*sensor.Part
+			for p := range s.Paused {
+				got = append(got, p)
+			}
+			assert.Equal(t, c.want, len(got) == 1 && got[0] == first[0].Part, "%v", got)
+			set(t, root, ac+"online", "0\n")
+			set(t, root, usbc+"online", "0\n")
+			set(t, root, bat0+"status", "Unknown\n")
+			set(t, root, bat1+"status", "Discharging\n")
+			watts(t, s)
+			for p := range s.Paused {
+				t.Errorf("%s pauses though it discharges", p.ID)
+			}
+		})
+	}
+}
+
 func TestWhatCannotBeReadLeavesNoHalfSum(t *testing.T) {
 	for _, c := range []struct {
 		name, file, content string

@@ -44,7 +44,7 @@ type Sensor struct {
 // New guards a sensor, whose name stands in the problem that Read reports. It owns
 // the sensor from then on. What is returned is a *Sensor that also offers what the
 // inner one offers: it is a sensor.Describer or a sensor.Attempter if that is one,
-// and always a sensor.Wrapper.
+// and always a sensor.Wrapper and a sensor.Pauser.
 func New(name string, inner sensor.Sensor, timeout time.Duration) sensor.Sensor {
 	s := newSensor(name, inner, timeout)
 	d, describes := inner.(sensor.Describer)
@@ -127,6 +127,13 @@ func (s *Sensor) Wrap() time.Duration {
 		s.wrap = w.Wrap()
 	}
 	return s.wrap
+}
+
+// Paused implements sensor.Pauser. While a read is under way nobody knows.
+func (s *Sensor) Paused(yield func(p *sensor.Part) bool) {
+	if p, ok := s.inner.(sensor.Pauser); ok && s.free() {
+		p.Paused(yield)
+	}
 }
 
 // describer implements sensor.Describer.

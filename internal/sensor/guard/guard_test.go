@@ -159,6 +159,19 @@ func TestWhatTheInnerSensorOffersTheGuardOffersToo(t *testing.T) {
 	}
 }
 
+func TestThePauseOfAPartIsTold(t *testing.T) {
+	p := part()
+	s := guard.New("fake", sensortest.NewFake(sensortest.Step{Paused: []*sensor.Part{p}}), time.Second)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	_, err := s.Read(t.Context(), nil)
+	require.NoError(t, err)
+	var got []*sensor.Part
+	for p := range s.(sensor.Pauser).Paused {
+		got = append(got, p)
+	}
+	assert.Equal(t, []*sensor.Part{p}, got)
+}
+
 // touchy may not be asked for anything while it is read.
 type touchy struct {
 	slow
@@ -182,6 +195,11 @@ func (s *touchy) Describe() string {
 	return "fine"
 }
 
+func (s *touchy) Paused(yield func(p *sensor.Part) bool) {
+	assert.False(s.t, s.reading.Load())
+	yield(part())
+}
+
 func (s *touchy) Failures(yield func(class sensor.Class, n uint64) bool) {
 	assert.False(s.t, s.reading.Load())
 	yield(sensor.IO, 1)
@@ -195,7 +213,14 @@ func TestNobodyTouchesASensorThatIsBeingRead(t *testing.T) {
 			sensor.Wrapper
 			sensor.Describer
 			sensor.Attempter
+			sensor.Pauser
 		})
+		pauses := func() (n int) {
+			for range offers.Paused {
+				n++
+			}
+			return n
+		}
 		told := func() (n uint64) {
 			for _, k := range offers.Failures {
 				n += k
@@ -211,6 +236,7 @@ func TestNobodyTouchesASensorThatIsBeingRead(t *testing.T) {
 		assert.Equal(t, 2*time.Second, offers.Wrap(), "as before")
 		assert.Empty(t, offers.Describe())
 		assert.Zero(t, told())
+		assert.Zero(t, pauses())
 
 		close(inner.letGo)
 		synctest.Wait()
@@ -219,6 +245,7 @@ func TestNobodyTouchesASensorThatIsBeingRead(t *testing.T) {
 		assert.Equal(t, 3*time.Second, offers.Wrap())
 		assert.Equal(t, "fine", offers.Describe())
 		assert.Equal(t, uint64(1), told())
+		assert.Equal(t, 1, pauses())
 		require.NoError(t, s.Close())
 		assert.Empty(t, offers.Describe(), "closed")
 	})

@@ -14,6 +14,8 @@ import (
 type Step struct {
 	// Readings are appended; where At is zero, it is the time of the read.
 	Readings []sensor.Reading
+	// Paused are told by Paused after the Read.
+	Paused []*sensor.Part
 	// Err is returned beside them.
 	Err error
 }
@@ -27,6 +29,7 @@ type Fake struct {
 
 	mu     sync.Mutex
 	script []Step
+	paused []*sensor.Part // of the last step
 	reads  int
 	closed int
 }
@@ -55,6 +58,7 @@ func (f *Fake) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Reading
 		step = f.script[min(f.reads, len(f.script)-1)]
 	}
 	f.reads++
+	f.paused = step.Paused
 	for _, r := range step.Readings {
 		if r.At.IsZero() {
 			r.At = now
@@ -62,6 +66,17 @@ func (f *Fake) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Reading
 		dst = append(dst, r)
 	}
 	return dst, step.Err
+}
+
+// Paused tells what the last step says.
+func (f *Fake) Paused(yield func(p *sensor.Part) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.paused {
+		if !yield(p) {
+			return
+		}
+	}
 }
 
 // Close counts; it never fails.
