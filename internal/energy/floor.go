@@ -35,8 +35,10 @@ func (o Origin) String() string {
 	return "unknown"
 }
 
+// IdleBelow is the busy ratio below which a window counts as idle.
+const IdleBelow = 0.05
+
 const (
-	idleBelow  = 0.05   // busy ratio of a window that counts as idle
 	idleRank   = 0.075  // the 5th to 10th percentile is asked for: above outliers, below bursts
 	enoughIdle = 10.0   // s
 	halfLife   = 600.0  // s of idle time; a floor that rose is followed after 3.7 of them: 2^-3.7 = idleRank
@@ -145,7 +147,7 @@ func (f *Floor) Observe(power unit.Microwatts, busy float64, d time.Duration) {
 	f.clock += weight
 	f.recent.add(p, f.clock)
 	f.all.add(p, f.clock)
-	if u < idleBelow {
+	if u < IdleBelow {
 		f.addIdle(p, weight)
 	} else {
 		f.use[min(int(u*useBins), useBins-1)].add(u, p, f.clock)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/otelcarbon/otelcarbon/internal/energy"
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
@@ -33,17 +34,69 @@ const (
 type cpuTimes func(ctx context.Context) (busy, capacity time.Duration, err error)
 
 // idleFloors learns the idle power of each part that is counted. The busy ratio
-// is that of the machine's CPUs, which says nothing about GPUs: theirs is known only
-// if it is configured.
+// is that of the machine's CPUs; for a GPU its own, where the sensor tells it, and one
+// that a process holds is not idle, whatever it does: a context alone draws power.
 //
-// The meter is used by who samples; the rest is guarded by sampler.mu.
+// The meter and the uses of GPUs are used by who samples; the rest is guarded by
+// sampler.mu.
 type idleFloors struct {
 	configured map[string]float64 // W, by hw.id or hw.type
 	times      cpuTimes           // nil: nothing is learned
 
+	loads []sensor.Load      // scratch
+	gpus  map[string]*gpuUse // by hw.id
+
 	lookAt   time.Time
 	capacity time.Duration
 	parts    map[*sensor.Part]*idlePart
+}
+
+// gpuUse is for how long a GPU was used.
+type gpuUse struct {
+	busy, total time.Duration
+	at          time.Time // sample that last told it
+	broken      bool      // since the last look somebody did not tell it
+}
+
+// noteLoads takes in how far the GPUs are used at a sample.
+func (f *idleFloors) noteLoads(sources []*source, now time.Time) {
+	f.loads = f.loads[:0]
+	for _, src := range sources {
+		if a, ok := src.sensor.(sensor.Attributor); ok && src.gave > 0 {
+			f.loads = a.Loads(f.loads)
+		}
+	}
+	for i := range f.loads {
+		l := &f.loads[i]
+		u := f.gpus[l.GPU.ID]
+		if u == nil {
+			u = &gpuUse{broken: true}
+			f.gpus[l.GPU.ID] = u
+		}
+		ratio := l.Busy
+		if l.Held {
+			ratio = max(ratio, energy.IdleBelow)
+		}
+		if d := now.Sub(u.at); !u.at.IsZero() && d > 0 {
+			u.busy += time.Duration(ratio * float64(d))
+			u.total += d
+		}
+		u.at = now
+	}
+	for _, u := range f.gpus {
+		u.broken = u.broken || !u.at.Equal(now)
+	}
+}
+
+// look returns what a GPU was used until now, and whether that is known since the
+// last look.
+func (u *gpuUse) look() (busy, total time.Duration, known bool) {
+	if u == nil {
+		return 0, 0, false
+	}
+	known = !u.broken
+	u.broken = false
+	return u.busy, u.total, known
 }
 
 // idlePart is a part's floor and the beginning of its present window.
@@ -58,7 +111,7 @@ type idlePart struct {
 }
 
 func newIdleFloors(configured map[string]float64, times cpuTimes) idleFloors {
-	return idleFloors{configured: configured, times: times, parts: make(map[*sensor.Part]*idlePart)}
+	return idleFloors{configured: configured, times: times, gpus: make(map[string]*gpuUse), parts: make(map[*sensor.Part]*idlePart)}
 }
 
 // validateIdle reports the values that cannot be right, in the order of their keys.
@@ -77,7 +130,10 @@ func validateIdle(configured map[string]float64) (errs []error) {
 // observeIdle shows the floors what was booked since they last looked.
 func (s *sampler) observeIdle(ctx context.Context, now time.Time) {
 	f := &s.idle
-	if f.times == nil || now.Before(f.lookAt) {
+	if f.times == nil {
+		return
+	}
+	if f.noteLoads(s.sources, now); now.Before(f.lookAt) {
 		return
 	}
 	busy, capacity, err := f.times(ctx)
@@ -96,8 +152,14 @@ func (s *sampler) observeIdle(ctx context.Context, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for a := range s.ledger.Accounts {
-		if a.Kind == ledger.PartAccount && a.Live && a.Part.Type != "gpu" {
+		switch {
+		case a.Kind != ledger.PartAccount || !a.Live:
+		case a.Part.Type != names.HWTypeGPU:
 			f.part(a.Part).observe(&a, busy, capacity, jumped, now)
+		default:
+			if used, total, known := f.gpus[a.Part.ID].look(); known || f.parts[a.Part] != nil {
+				f.part(a.Part).observe(&a, used, total, !known, now)
+			}
 		}
 	}
 	for _, p := range f.parts { // what did not count for a while begins a new window

@@ -229,3 +229,109 @@ func TestWrongIdlePowersAreRefusedByTheirKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]float64{"rapl:package-0": 12.5, "memory": 0}, cfg.IdleWatts)
 }
+
+// card is a GPU that a library like NVML tells of.
+type card struct {
+	sensortest.Fake
+	part   *sensor.Part
+	watts  float64
+	load   *sensor.Load // nil: the driver does not say
+	energy float64      // J
+	last   time.Time
+}
+
+func newCard() *card {
+	c := &card{part: &sensor.Part{ID: "nvml:GPU-1", Name: "GPU-1", Type: "gpu", Sensor: "nvml", Method: sensor.Measured, Socket: -1, Die: -1}}
+	c.Next = func(_ int, now time.Time) sensortest.Step {
+		if !c.last.IsZero() {
+			c.energy += c.watts * now.Sub(c.last).Seconds()
+		}
+		c.last = now
+		return sensortest.Step{Readings: []sensor.Reading{counting(c.part, now, unit.FromJoules(c.energy))}}
+	}
+	return c
+}
+
+func (c *card) Instances(dst []sensor.Instance) []sensor.Instance     { return dst }
+func (c *card) Processes(dst []sensor.ProcessUse) []sensor.ProcessUse { return dst }
+func (c *card) Loads(dst []sensor.Load) []sensor.Load {
+	if c.load == nil {
+		return dst
+	}
+	l := *c.load
+	l.GPU = c.part
+	return append(dst, l)
+}
+
+func TestC69_the_floor_of_a_GPU(t *testing.T) {
+	idle, held, hidden := &sensor.Load{}, &sensor.Load{Held: true}, &sensor.Load{Busy: 0.9}
+	for name, tc := range map[string]struct {
+		run    func(c *card, second int)
+		origin string
+		watts  float64
+	}{
+		"idle at 75 W":                       {func(c *card, _ int) { c.watts, c.load = 75, idle }, "learned", 75},
+		"held and not used at 115 W":         {func(c *card, _ int) { c.watts, c.load = 115, held }, "unknown", 0},
+		"used by processes that nobody sees": {func(c *card, _ int) { c.watts, c.load = 600, hidden }, "unknown", 0},
+		"cut into instances":                 {func(c *card, _ int) { c.watts, c.load = 75, nil }, "unknown", 0},
+		"idle, then used, then silent, then so": {func(c *card, i int) {
+			c.watts, c.load = 75, idle
+			switch {
+			case i > 120:
+				c.watts, c.load = 600, nil
+			case i > 60:
+				c.watts, c.load = 600, &sensor.Load{Busy: 0.9, Held: true}
+			}
+		}, "learned", 75},
+		// 100 W + 500 W · use, in turn at 0.2, 0.4, 0.6 and 0.8
+		"never idle": {func(c *card, i int) {
+			use := 0.2 + 0.2*float64(i%40/10)
+			c.watts, c.load = 100+500*use, &sensor.Load{Busy: use, Held: true}
+		}, "extrapolated", 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCard()
+				s, _ := scripted(t, c)
+				s.sampler.idle = newIdleFloors(nil, newIdleMachine().clock())
+				for i := range 200 {
+					tc.run(c, i)
+					s.sampler.sample(t.Context())
+					time.Sleep(time.Second)
+				}
+				got := floors(s.sampler)["nvml:GPU-1"]
+				if tc.origin == "unknown" {
+					assert.Empty(t, got)
+					return
+				}
+				assert.Equal(t, tc.origin, got.origin)
+				assert.InDelta(t, tc.watts, got.watts, 0.03*tc.watts)
+			})
+		})
+	}
+}
+
+// clock is the machine's CPU times, of which half is busy.
+func (m *idleMachine) clock() cpuTimes {
+	began := time.Now()
+	return func(context.Context) (busy, capacity time.Duration, err error) {
+		d := time.Since(began)
+		return 2 * d, 4 * d, nil
+	}
+}
+
+func TestGPUFloorsAllocateNothing(t *testing.T) {
+	c := newCard()
+	c.load = &sensor.Load{Held: true}
+	s, _ := scripted(t, c)
+	s.sampler.sample(t.Context())
+	f := newIdleFloors(nil, nil)
+	now := time.Now()
+	tick := func() {
+		now = now.Add(time.Second)
+		f.noteLoads(s.sampler.sources, now)
+		_, _, _ = f.gpus["nvml:GPU-1"].look()
+	}
+	tick()
+	assert.Zero(t, testing.AllocsPerRun(100, tick))
+}

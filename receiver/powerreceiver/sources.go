@@ -107,7 +107,10 @@ func (c *HwmonConfig) translate() hwmon.Config {
 }
 
 func (c *NVMLConfig) translate() nvml.Config {
-	return nvml.Config{Devices: split(c.Devices), Timeout: c.Timeout}
+	return nvml.Config{
+		Devices: split(c.Devices), Timeout: c.Timeout,
+		Processes: true, // who uses a GPU says whether it idles
+	}
 }
 
 func (c *BMCConfig) translate(client *http.Client) bmc.Config {

@@ -17,7 +17,7 @@ func cluster(n int) *fakeLibrary {
 		g := cut(fmt.Sprintf("GPU-%04x", i), 1, 1, 1, 1, 1, 1, 1)
 		g.lists = map[ProcessKind][]process{}
 		for j := range 7 {
-			g.lists[Compute] = append(g.lists[Compute], process{pid: uint32(100*i + j), instance: j + 1, memory: 1 << 30})
+			g.lists[compute] = append(g.lists[compute], process{pid: uint32(100*i + j), instance: j + 1, memory: 1 << 30})
 		}
 		gpus = append(gpus, g)
 	}

@@ -46,6 +46,7 @@ type core struct {
 	readings  []sensor.Reading
 	instances []Instance // immutable
 	uses      []ProcessUse
+	loads     []Load
 	err       error
 
 	scratch, joined []*sensor.Problem

@@ -66,6 +66,7 @@ type fakeGPU struct {
 	slices    int
 	migStatus status
 
+	use       *uint32     // percent; nil: not supported
 	uses      []useSample // nil: not supported
 	lists     map[ProcessKind][]process
 	privilege status // of Processes
@@ -244,4 +245,11 @@ func read(t testing.TB, s sensor.Sensor) (map[string]sensor.Reading, map[string]
 	}
 	require.Equal(t, err != nil, len(byPath) > 0, "every error is a problem: %v", err)
 	return byID, byPath
+}
+
+func (g *fakeGPU) Use() (uint32, status) {
+	if g.use == nil {
+		return 0, notSupported
+	}
+	return *g.use, g.health
 }

@@ -28,12 +28,13 @@ const (
 	aspectEnergy aspect = iota
 	aspectModule
 	aspectLayout
+	aspectUse
 	aspectUtilization
 	aspectProcesses
 	aspects
 )
 
-var aspectNames = [aspects]string{"energy", "module power", "MIG instances", "process utilization", "processes"}
+var aspectNames = [aspects]string{"energy", "module power", "MIG instances", "utilization", "process utilization", "processes"}
 
 // gpu is one GPU, kept for good once it was seen.
 type gpu struct {
@@ -50,8 +51,11 @@ type gpu struct {
 	module moduleState
 	whole  *sensor.Part // the module
 
-	mig   layout
-	users users
+	mig    layout
+	users  users
+	unused bool  // the driver does not say how far it is used
+	busy   Load  // as last asked
+	load   *Load // busy, if this Read brought it
 
 	problems [aspects]*sensor.Problem
 	statuses [aspects]status
@@ -93,6 +97,7 @@ func (g *gpu) renew() {
 	}
 	g.mig.unsupported, g.mig.known = false, false
 	g.users.unsupported = [4]bool{}
+	g.unused = false
 }
 
 // report keeps what is wrong with an aspect; a failure that lasts is one value.

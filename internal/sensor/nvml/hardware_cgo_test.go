@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
 
@@ -73,10 +74,11 @@ func TestHardwareLatencyOfEachCall(t *testing.T) {
 			return s
 		}},
 		{"MIG layout", func() status { _, _, s := gpu.Layout(); return s }},
+		{"utilization", func() status { _, s := gpu.Use(); return s }},
 		{"process utilization", func() status { _, s := gpu.Utilization(nil, since); return s }},
-		{"compute processes", func() status { _, s := gpu.Processes(nil, Compute); return s }},
-		{"graphics processes", func() status { _, s := gpu.Processes(nil, Graphics); return s }},
-		{"MPS processes", func() status { _, s := gpu.Processes(nil, MPS); return s }},
+		{"compute processes", func() status { _, s := gpu.Processes(nil, compute); return s }},
+		{"graphics processes", func() status { _, s := gpu.Processes(nil, graphics); return s }},
+		{"MPS processes", func() status { _, s := gpu.Processes(nil, mps); return s }},
 	} {
 		var took []time.Duration
 		answers := map[status]int{}
@@ -214,13 +216,13 @@ func TestHardwareProcesses(t *testing.T) {
 	for range int(min(d, 10*time.Second) / time.Second) {
 		_, err := s.Read(t.Context(), nil)
 		require.NoError(t, err)
-		for _, p := range s.(Attributor).Processes(nil) {
+		for _, p := range s.(sensor.Attributor).Processes(nil) {
 			busy[p.PID] += p.Busy
 			kinds[p.PID] = fmt.Sprintf("kind %d, instance %d, %d MiB", p.Kind, p.Instance, p.Memory>>20)
 		}
 		time.Sleep(time.Second)
 	}
-	for _, i := range s.(Attributor).Instances(nil) {
+	for _, i := range s.(sensor.Attributor).Instances(nil) {
 		t.Logf("MIG instance %+v", i)
 	}
 	for pid, b := range busy {

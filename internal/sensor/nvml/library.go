@@ -37,6 +37,8 @@ type device interface {
 	// Instances appends the GPU instances and tells how many slices the GPU has.
 	Instances(dst []migInstance) (all []migInstance, slices int, s status)
 
+	// Use returns the percent of a recent while in which the compute units did something.
+	Use() (uint32, status)
 	// Utilization appends samples younger than since (µs).
 	Utilization(dst []useSample, since uint64) ([]useSample, status)
 	// Processes appends the processes of one kind.
@@ -80,7 +82,7 @@ type useSample struct {
 // process is one that holds the GPU.
 type process struct {
 	pid      uint32
-	instance int // or Unallocated
+	instance int // or unallocated
 	memory   uint64
 }
 

@@ -248,6 +248,11 @@ func (d *adapted) Instances(dst []migInstance) (all []migInstance, slices int, s
 	return all, slices, success
 }
 
+func (d *adapted) Use() (uint32, status) {
+	u, r := d.GetUtilizationRates()
+	return u.Gpu, result(r)
+}
+
 func (d *adapted) Utilization(dst []useSample, since uint64) ([]useSample, status) {
 	if d.have.lack("nvmlDeviceGetProcessUtilization") {
 		return dst, functionNotFound
@@ -266,9 +271,9 @@ func (d *adapted) Processes(dst []process, kind ProcessKind) ([]process, status)
 	var list []nvml.ProcessInfo
 	var r nvml.Return
 	switch kind {
-	case Compute:
+	case compute:
 		list, r = d.GetComputeRunningProcesses()
-	case Graphics:
+	case graphics:
 		list, r = d.GetGraphicsRunningProcesses()
 	default:
 		if d.have.lack("nvmlDeviceGetMPSComputeRunningProcesses") {
@@ -292,7 +297,7 @@ func (d *adapted) Processes(dst []process, kind ProcessKind) ([]process, status)
 // clampID turns NVML's "none" (0xFFFFFFFF) and what cannot be an ID into ours.
 func clampID(id uint32) int {
 	if id > 1<<16 {
-		return Unallocated
+		return unallocated
 	}
 	return int(id)
 }

@@ -56,6 +56,9 @@ func complete(s *server.Server) *server.Server {
 		}
 		d.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 7, nvml.SUCCESS }
 		d.GetMigDeviceHandleByIndexFunc = func(int) (nvml.Device, nvml.Return) { return nil, nvml.ERROR_NOT_FOUND }
+		d.GetUtilizationRatesFunc = func() (nvml.Utilization, nvml.Return) {
+			return nvml.Utilization{Gpu: 42, Memory: 7}, nvml.SUCCESS
+		}
 		d.GetProcessUtilizationFunc = func(uint64) ([]nvml.ProcessUtilizationSample, nvml.Return) {
 			return []nvml.ProcessUtilizationSample{{Pid: 7, TimeStamp: stamp(time.Now()), SmUtil: 50}}, nvml.SUCCESS
 		}
@@ -99,10 +102,15 @@ func TestAdapterOnMocks(t *testing.T) {
 				assert.Equal(t, 1400*unit.Watt, got.Part.MaxPower)
 				assert.EqualValues(t, 1_000_000*(i+1), got.Energy) // (i+1) J
 			}
+			loads := r.Loads(nil)
+			require.Len(t, loads, 8)
+			for _, l := range loads {
+				assert.Equal(t, Load{GPU: rs[l.GPU.ID].Part, Busy: 0.42, Held: true}, l)
+			}
 			uses := r.Processes(nil)
 			require.Len(t, uses, 16)
-			assert.Equal(t, ProcessUse{GPU: uses[0].GPU, PID: 7, Instance: Unallocated, Kind: Compute, Memory: 1 << 30, Busy: uses[0].Busy}, uses[0])
-			assert.Equal(t, ProcessUse{GPU: uses[0].GPU, PID: 8, Instance: Unallocated, Kind: Graphics}, uses[1])
+			assert.Equal(t, ProcessUse{GPU: uses[0].GPU, PID: 7, Instance: unallocated, Kind: compute, Memory: 1 << 30, Busy: uses[0].Busy}, uses[0])
+			assert.Equal(t, ProcessUse{GPU: uses[0].GPU, PID: 8, Instance: unallocated, Kind: graphics}, uses[1])
 		})
 	}
 }
@@ -177,7 +185,7 @@ func TestAdapterMIG(t *testing.T) {
 		assert.Equal(t, []Instance{
 			{GPU: part, ID: 0, Slices: 3, Total: 7},
 			{GPU: part, ID: 1, Slices: 2, Total: 7, Devices: []string{"MIG-55"}},
-			{GPU: part, ID: Unallocated, Slices: 2, Total: 7},
+			{GPU: part, ID: unallocated, Slices: 2, Total: 7},
 		}, r.Instances(nil))
 	})
 	t.Run("C53_without privilege those with MIG devices", func(t *testing.T) {
@@ -190,7 +198,7 @@ func TestAdapterMIG(t *testing.T) {
 		part := rs["nvml:"+d.UUID].Part
 		assert.Equal(t, []Instance{
 			{GPU: part, ID: 1, Slices: 2, Total: 7, Devices: []string{"MIG-55"}},
-			{GPU: part, ID: Unallocated, Slices: 5, Total: 7},
+			{GPU: part, ID: unallocated, Slices: 5, Total: 7},
 		}, r.Instances(nil))
 	})
 }

@@ -90,7 +90,7 @@ func (c *core) tellInstances() {
 			free -= i.slices
 		}
 		if free > 0 {
-			told = append(told, Instance{GPU: g.part, ID: Unallocated, Slices: free, Total: g.mig.slices})
+			told = append(told, Instance{GPU: g.part, ID: unallocated, Slices: free, Total: g.mig.slices})
 		}
 	}
 	c.instances = told

@@ -34,7 +34,7 @@ func TestInstances(t *testing.T) {
 		assert.Equal(t, []Instance{
 			{GPU: a, ID: 1, Slices: 3, Total: 7, Devices: []string{"MIG-a1-0-3"}},
 			{GPU: a, ID: 2, Slices: 2, Total: 7, Devices: []string{"MIG-a1-1-2"}},
-			{GPU: a, ID: Unallocated, Slices: 2, Total: 7},
+			{GPU: a, ID: unallocated, Slices: 2, Total: 7},
 			{GPU: c, ID: 1, Slices: 7, Total: 7, Devices: []string{"MIG-c3-0-7"}},
 		}, r.Instances(nil))
 	})
@@ -81,14 +81,14 @@ func TestInstances(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := cut("GPU-a1", 7)
 			g.uses = []useSample{}
-			g.lists = map[ProcessKind][]process{Compute: {{pid: 7, instance: 1, memory: 5}, {pid: 7, instance: 2, memory: 6}}}
+			g.lists = map[ProcessKind][]process{compute: {{pid: 7, instance: 1, memory: 5}, {pid: 7, instance: 2, memory: 6}}}
 			r := mustOpen(t, machine(g), Config{Processes: true})
 			_, ps := read(t, r)
 			require.Empty(t, ps)
 			part := r.core.gpus[0].part
 			assert.Equal(t, []ProcessUse{
-				{GPU: part, PID: 7, Instance: 1, Kind: Compute, Memory: 5},
-				{GPU: part, PID: 7, Instance: 2, Kind: Compute, Memory: 6},
+				{GPU: part, PID: 7, Instance: 1, Kind: compute, Memory: 5},
+				{GPU: part, PID: 7, Instance: 2, Kind: compute, Memory: 6},
 			}, r.Processes(nil))
 
 			g.mig, g.lists = false, map[ProcessKind][]process{}
@@ -97,7 +97,7 @@ func TestInstances(t *testing.T) {
 			time.Sleep(time.Second)
 			g.uses = []useSample{{7, stamp(time.Now()), 100}}
 			read(t, r)
-			assert.Equal(t, []ProcessUse{{GPU: part, PID: 7, Instance: Unallocated, Busy: time.Second}}, r.Processes(nil))
+			assert.Equal(t, []ProcessUse{{GPU: part, PID: 7, Instance: unallocated, Busy: time.Second}}, r.Processes(nil))
 		})
 	})
 	t.Run("C53_instances that cannot be listed are a problem of their own", func(t *testing.T) {

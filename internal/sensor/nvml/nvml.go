@@ -16,8 +16,8 @@
 // last second where the architecture offers it. Which of them a GPU uses is decided
 // when it is first read.
 //
-// NVML has no energy of single MIG instances. Instances and Processes, methods of
-// the sensor beside those of sensor.Sensor, tell what attribution needs instead.
+// NVML has no energy of single MIG instances. The sensor is a sensor.Attributor, which
+// tells what attribution needs instead.
 //
 // Every call of NVML is made by one goroutine that the sensor owns. A call that
 // does not return holds back neither Read nor Close.
@@ -40,7 +40,8 @@ type Config struct {
 	Devices []string
 	// Timeout is how long Read waits for the driver; 0 and less mean 500 ms.
 	Timeout time.Duration
-	// Processes asks for what Processes tells, some calls more for each GPU and Read.
+	// Processes asks for what Processes and Loads tell, some calls more for each GPU and
+	// Read.
 	Processes bool
 	// LayoutInterval is how often Read looks whether the MIG instances of a GPU have
 	// changed; 0 and less mean 10 s.
@@ -52,49 +53,20 @@ const (
 	defaultLayoutInterval = 10 * time.Second
 )
 
-// Attributor is what the sensor that Open returns implements beside
-// sensor.Sensor. Both methods tell the state of the last Read that did not time
-// out, and may be called by the goroutine that reads, between two Reads.
-type Attributor interface {
-	// Instances appends the MIG instances of all GPUs to dst, and for each GPU that
-	// has slices in no instance one Instance with the ID Unallocated. The fields
-	// Devices of the result are shared and not to be changed.
-	Instances(dst []Instance) []Instance
-	// Processes appends what the processes did between the last two such Reads.
-	Processes(dst []ProcessUse) []ProcessUse
-}
-
-// Unallocated is the ID of the slices of a GPU that are in no instance, and of
-// the instance of a process that runs in none.
-const Unallocated = -1
-
-// Instance is a GPU instance of MIG: a fixed share of a GPU.
-type Instance struct {
-	GPU     *sensor.Part
-	ID      int      // in its GPU, used again for later instances; or Unallocated
-	Slices  int      // of Total
-	Total   int      // slices of the whole GPU
-	Devices []string // UUIDs of the MIG devices in it ("MIG-…"), one for each compute instance
-}
-
-// ProcessKind is a set of ways to use a GPU.
-type ProcessKind uint8
-
-const (
-	Compute  ProcessKind = 1 << iota // a CUDA context
-	Graphics                         // OpenGL, Vulkan, X
-	MPS                              // a client of the multi-process service
+// The sensor that Open returns is a sensor.Attributor. These are the words of that.
+type (
+	Instance    = sensor.Instance
+	ProcessKind = sensor.ProcessKind
+	ProcessUse  = sensor.ProcessUse
+	Load        = sensor.Load
 )
 
-// ProcessUse is what one process did on one GPU.
-type ProcessUse struct {
-	GPU      *sensor.Part
-	PID      uint32        // as the driver says it, which may be in another PID namespace than ours
-	Instance int           // ID of the MIG instance, or Unallocated
-	Busy     time.Duration // utilization of the compute units integrated over time; 0 under MIG, which has none
-	Kind     ProcessKind   // 0: it has ended, or is only seen by its utilization
-	Memory   uint64        // bytes it holds on the GPU; 0 if unknown
-}
+const (
+	unallocated = sensor.Unallocated
+	compute     = sensor.Compute
+	graphics    = sensor.Graphics
+	mps         = sensor.MPS
+)
 
 // Open looks for GPUs. An impossible Config gives a plain error. Any other error
 // is a *sensor.Problem that wraps errors.ErrUnsupported: there is no library, no

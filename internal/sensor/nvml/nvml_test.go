@@ -21,7 +21,7 @@ func TestSensor(t *testing.T) {
 		old := pascal("GPU-c3")
 		old.buffer = []powerSample{{stamp(time.Now()) - 1000, 100_000}}
 		a := hopper("GPU-a1")
-		a.uses, a.lists = []useSample{}, map[ProcessKind][]process{Compute: {{pid: 7, instance: Unallocated}}}
+		a.uses, a.lists = []useSample{}, map[ProcessKind][]process{compute: {{pid: 7, instance: unallocated}}}
 		return mustOpen(t, machine(a, hopper("GPU-b2"), old, pascal("GPU-d4")), Config{Processes: true})
 	}, sensortest.Options{ZeroAlloc: true, MinReadings: 4})
 }

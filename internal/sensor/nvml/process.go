@@ -65,7 +65,7 @@ func (u *users) add(samples []useSample, now time.Time) {
 		if s.stamp <= last || s.stamp > latest {
 			continue
 		}
-		p := u.find(s.pid, Unallocated)
+		p := u.find(s.pid, unallocated)
 		if s.stamp <= p.stamp {
 			continue
 		}
@@ -111,21 +111,53 @@ func (u *users) prune(now time.Time) {
 
 // readProcesses asks who uses the GPUs.
 func (c *core) readProcesses(now time.Time, delivered bool) {
-	c.uses = c.uses[:0]
+	c.uses, c.loads = c.uses[:0], c.loads[:0]
 	for _, g := range c.gpus {
 		u := &g.users
 		u.begin(delivered)
+		g.load = nil
 		if g.handle != nil && g.part != nil && c.ready {
+			c.readUse(g)
 			c.readUtilization(g)
 			c.readLists(g)
 		}
 		u.prune(now)
+		if load := g.load; load != nil {
+			load.Held = u.held()
+			c.loads = append(c.loads, *load)
+		}
 		for i := range u.all {
 			if p := &u.all[i]; p.kind != 0 || p.busy != 0 {
 				c.uses = append(c.uses, ProcessUse{GPU: g.part, PID: p.pid, Instance: p.instance, Busy: p.busy, Kind: p.kind, Memory: p.memory})
 			}
 		}
 	}
+}
+
+// held reports whether a process holds the GPU.
+func (u *users) held() bool {
+	return slices.ContainsFunc(u.all, func(p user) bool { return p.kind != 0 })
+}
+
+// readUse asks how far a GPU is used. Those under MIG do not say.
+func (c *core) readUse(g *gpu) {
+	if g.unused || g.mig.enabled {
+		g.clear(aspectUse)
+		return
+	}
+	c.doing.set(g.index, callUse)
+	percent, s := g.handle.Use()
+	switch {
+	case s.unsupported():
+		g.unused = true
+	case s != success:
+		g.report(aspectUse, c.seeAside(s))
+		return
+	default:
+		g.busy = Load{GPU: g.part, Busy: float64(min(percent, 100)) / 100}
+		g.load = &g.busy
+	}
+	g.clear(aspectUse)
 }
 
 func (c *core) readUtilization(g *gpu) {
@@ -153,7 +185,7 @@ func (c *core) readLists(g *gpu) {
 	u := &g.users
 	c.doing.set(g.index, callProcesses)
 	failed := success
-	for i, kind := range [...]ProcessKind{Compute, Graphics, MPS} {
+	for i, kind := range [...]ProcessKind{compute, graphics, mps} {
 		if u.unsupported[1+i] {
 			continue
 		}

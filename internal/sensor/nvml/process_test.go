@@ -112,7 +112,7 @@ func TestUtilization(t *testing.T) {
 			assert.Equal(t, map[uint32]time.Duration{7: time.Second}, busy(t, r))
 		}},
 		{"C51_PIDs are passed on as they are", func(t *testing.T, g *fakeGPU, r *reader) {
-			g.lists[Compute] = []process{{pid: 4_000_000_000, instance: Unallocated}}
+			g.lists[compute] = []process{{pid: 4_000_000_000, instance: unallocated}}
 			assert.Contains(t, busy(t, r), uint32(4_000_000_000))
 		}},
 		{"a clock set back begins anew", func(t *testing.T, g *fakeGPU, r *reader) {
@@ -142,20 +142,20 @@ func TestProcesses(t *testing.T) {
 	t.Run("C52_lists that overlap are one process", func(t *testing.T) {
 		g, r := withUses(t)
 		g.lists = map[ProcessKind][]process{
-			Compute:  {{pid: 7, instance: Unallocated, memory: 100}, {pid: 8, instance: Unallocated, memory: 50}},
-			Graphics: {{pid: 7, instance: Unallocated, memory: 120}},
-			MPS:      {{pid: 8, instance: Unallocated, memory: 50}, {pid: 9, instance: Unallocated}},
+			compute:  {{pid: 7, instance: unallocated, memory: 100}, {pid: 8, instance: unallocated, memory: 50}},
+			graphics: {{pid: 7, instance: unallocated, memory: 120}},
+			mps:      {{pid: 8, instance: unallocated, memory: 50}, {pid: 9, instance: unallocated}},
 		}
 		read(t, r)
 		part := r.core.gpus[0].part
 		assert.Equal(t, []ProcessUse{
-			{GPU: part, PID: 7, Instance: Unallocated, Kind: Compute | Graphics, Memory: 120},
-			{GPU: part, PID: 8, Instance: Unallocated, Kind: Compute | MPS, Memory: 50},
-			{GPU: part, PID: 9, Instance: Unallocated, Kind: MPS},
+			{GPU: part, PID: 7, Instance: unallocated, Kind: compute | graphics, Memory: 120},
+			{GPU: part, PID: 8, Instance: unallocated, Kind: compute | mps, Memory: 50},
+			{GPU: part, PID: 9, Instance: unallocated, Kind: mps},
 		}, r.Processes(nil))
-		g.lists = map[ProcessKind][]process{Compute: {{pid: 8, instance: Unallocated, memory: 40}}}
+		g.lists = map[ProcessKind][]process{compute: {{pid: 8, instance: unallocated, memory: 40}}}
 		read(t, r)
-		assert.Equal(t, []ProcessUse{{GPU: part, PID: 8, Instance: Unallocated, Kind: Compute, Memory: 40}}, r.Processes(nil))
+		assert.Equal(t, []ProcessUse{{GPU: part, PID: 8, Instance: unallocated, Kind: compute, Memory: 40}}, r.Processes(nil))
 	})
 	t.Run("C53_on a parent handle without privilege the energy still counts", func(t *testing.T) {
 		g, r := withUses(t)
@@ -171,5 +171,30 @@ func TestProcesses(t *testing.T) {
 		_, ps := read(t, r)
 		assert.Empty(t, ps)
 		assert.Empty(t, r.Processes(nil))
+	})
+}
+
+func TestLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := withUses(t)
+		loads := func() []Load {
+			_, ps := read(t, r)
+			require.Empty(t, ps)
+			return r.Loads(nil)
+		}
+		assert.Empty(t, loads(), "the driver does not say")
+
+		percent := uint32(60)
+		g.use = &percent
+		g.lists[compute] = []process{{pid: 7, instance: unallocated}}
+		assert.Empty(t, loads(), "and is not asked again")
+		r.core.gpus[0].unused = false
+		part := r.core.gpus[0].part
+		assert.Equal(t, []Load{{GPU: part, Busy: 0.6, Held: true}}, loads())
+		percent = 250
+		delete(g.lists, compute)
+		assert.Equal(t, []Load{{GPU: part, Busy: 1}}, loads(), "whose process nobody sees")
+		r.core.gpus[0].mig.enabled = true
+		assert.Empty(t, loads(), "cut into instances")
 	})
 }

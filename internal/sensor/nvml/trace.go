@@ -19,6 +19,7 @@ const (
 	callPower
 	callModule
 	callLayout
+	callUse
 	callUtilization
 	callProcesses
 	calls
@@ -26,7 +27,7 @@ const (
 
 var callNames = [calls]string{
 	"", "nvmlInit", "nvmlShutdown", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex", "name and UUID",
-	"energy counter", "power", "module power", "MIG instances", "process utilization", "processes",
+	"energy counter", "power", "module power", "MIG instances", "utilization", "process utilization", "processes",
 }
 
 // trace is the call that the worker is in. The reader looks at it when the

@@ -16,7 +16,7 @@ import (
 // for each GPU that no other program keeps awake.
 const openTimeout = 5 * time.Second
 
-// reader implements sensor.Sensor and Attributor. It owns the goroutine that
+// reader implements sensor.Sensor and sensor.Attributor. It owns the goroutine that
 // calls NVML, and touches the state of that goroutine only between an answer and
 // the next request.
 type reader struct {
@@ -36,6 +36,7 @@ type reader struct {
 
 	instances []Instance
 	processes []ProcessUse
+	loads     []Load
 }
 
 // request tells the worker whether what it gathered last has arrived.
@@ -131,6 +132,7 @@ func (r *reader) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Readi
 	r.delivered = true
 	r.instances = r.core.instances
 	r.processes = append(r.processes[:0], r.core.uses...)
+	r.loads = append(r.loads[:0], r.core.loads...)
 	return append(dst, r.core.readings...), r.core.err
 }
 
@@ -149,11 +151,14 @@ func (r *reader) late(err error) error {
 	return r.hang
 }
 
-// Instances implements Attributor.
+// Instances implements sensor.Attributor.
 func (r *reader) Instances(dst []Instance) []Instance { return append(dst, r.instances...) }
 
-// Processes implements Attributor.
+// Processes implements sensor.Attributor.
 func (r *reader) Processes(dst []ProcessUse) []ProcessUse { return append(dst, r.processes...) }
+
+// Loads implements sensor.Attributor.
+func (r *reader) Loads(dst []Load) []Load { return append(dst, r.loads...) }
 
 // Close implements sensor.Sensor. If a call hangs, the worker ends after it.
 func (r *reader) Close() error {
