@@ -18,7 +18,7 @@ type account struct {
 	held      uint64     // memory that they are told to hold
 
 	touched, changed, told, ended bool
-	remeasure                     bool // its memory was read anew
+	stale                         bool // held is to be computed anew
 }
 
 // add is a touch with CPU time.

@@ -198,3 +198,5 @@ func sum(us []Usage) (d time.Duration) {
 	}
 	return d
 }
+
+func removeAll(f *tree, name string) error { return os.RemoveAll(filepath.Join(f.root, name)) }

@@ -37,23 +37,18 @@ func (r *Reader) holdings(n *node, moved bool) {
 		every = heldEvery
 	}
 	memory, request := n.acc.memory, n.acc.request
-	isNew := n.heldAt.IsZero()
 	if r.due(&n.heldAt, every) {
 		if b, ok := r.attribute(r.at.memory, n, r.at.held); ok {
 			if v, ok := parseCount(b); ok {
 				memory = v
 			}
 		}
-		n.acc.remeasure = true
+		r.processes.spoil(n.acc)
 	}
 	if r.confine(n) && (n.id.kind == Pod || n.id.kind == Container && n.id.podUID != "") {
 		request = r.request(n)
 	}
 	r.book.hold(n.acc, memory, request)
-	if isNew && memory+uint64(request) > 0 {
-		n.acc.changed = true
-		r.book.touch(n.acc)
-	}
 }
 
 // attribute reads a file of a cgroup, perhaps in another hierarchy of version 1. Not all

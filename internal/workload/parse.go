@@ -71,6 +71,7 @@ func nextPID(b []byte) (pid int, rest []byte, ok bool) {
 type stat struct {
 	pid   int
 	comm  []byte // part of the input
+	dead  bool   // a zombie; not one of which other threads still run
 	ticks uint64 // utime + stime
 	start uint64 // ticks after boot
 	rss   uint64 // pages
@@ -93,17 +94,22 @@ func parseStat(b []byte) (s stat, ok bool) {
 		}
 		b = b[1:]
 		switch field {
-		case 14, 15, 22, 24:
+		case 3:
+			s.dead = b[0] == 'Z' || b[0] == 'X'
+		case 14, 15, 20, 22, 24:
 			var n uint64
-			if n, rest, ok = leading(b); !ok || n > math.MaxInt64/uint64(tick) {
-				if field != 24 || b[0] != '-' { // rss is printed signed
-					return stat{}, false
-				}
+			switch n, _, ok = leading(b); {
+			case ok && n <= math.MaxInt64/uint64(tick):
+			case b[0] == '-' && (field == 20 || field == 24): // printed signed
 				n = 0
+			default:
+				return stat{}, false
 			}
 			switch field {
 			case 14, 15:
 				s.ticks += n
+			case 20:
+				s.dead = s.dead && n <= 1
 			case 22:
 				s.start = n
 			default:
