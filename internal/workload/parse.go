@@ -116,11 +116,11 @@ func parseStat(b []byte) (s stat, ok bool) {
 				s.rss = n
 			}
 		}
+		if field == 24 {
+			break
+		}
 		i := bytes.IndexByte(b, ' ')
-		if i < 0 {
-			if field == 24 {
-				break
-			}
+		if i <= 0 {
 			return stat{}, false
 		}
 		b = b[i:]

@@ -413,31 +413,35 @@ func (r *Reader) list1(n *node, pid int) {
 		r.meet(n, pid)
 		return
 	case q.adrift:
-		p.attach(q, n)
+		r.attach(q, n)
 	case q.node != n:
 		q.node.group.remove(q)
-		p.attach(q, n)
+		r.attach(q, n)
 	}
 	q.listed = p.listing
 }
 
 // attach puts a process that came from another cgroup into one.
-func (p *processes) attach(q *process, n *node) {
-	if q.work != nil && q.work.Parent != n.acc.work {
-		p.part(q)
+func (r *Reader) attach(q *process, n *node) {
+	if q.node.acc != n.acc {
+		r.part(q)
 	}
 	q.node, q.adrift = n, false
 	n.group.add(q)
-	n.group.settle(q, q.quiet == 0, p.clock)
+	n.group.settle(q, q.quiet == 0, r.processes.clock)
 }
 
-// part ends the workload that a process has been: it goes on as another one.
-func (p *processes) part(q *process) {
+// part ends the workload that a process has been: it goes on as another one. What it did
+// before stays where it was done.
+func (r *Reader) part(q *process) {
+	p := &r.processes
 	if q.told {
-		p.gone = append(p.gone, Usage{Of: q.work, Socket: -1, Ended: true})
+		p.gone = append(p.gone, Usage{Of: q.work, CPU: time.Duration(q.cpu), Socket: q.node.acc.socket, Ended: true}) //nolint:gosec // the time of one Read
+	} else {
+		r.book.add(q.node.acc, &q.node.acc.other, q.cpu)
 	}
 	p.unhold(q)
-	q.work, q.told, q.top, q.changed = nil, false, false, false
+	q.cpu, q.work, q.told, q.top, q.changed = 0, nil, false, false, false
 }
 
 // detach takes a process out of a group that no longer lists it. It ended, or it is in
@@ -467,7 +471,7 @@ func (r *Reader) settleAdrift() {
 		s, err := r.readStat(&q.file, q.pid)
 		if err == nil && s.start == q.start && !s.dead {
 			if n := r.place(q.pid); n != nil && n.group != nil && !n.gone {
-				p.attach(q, n)
+				r.attach(q, n)
 				continue
 			}
 		}
