@@ -131,6 +131,22 @@ func pread(fd int, buf []byte, at int64) (int, error) {
 	return 0, unix.EAGAIN
 }
 
+// readLong is read for a file of any length up to a bound, into a buffer that grows.
+func (b *budget) readLong(h *handle, path func() string, buf []byte, most int) ([]byte, error) {
+	buf = buf[:cap(buf)]
+	if len(buf) == 0 {
+		buf = make([]byte, 4096)
+	}
+	part, err := b.read(h, path, buf)
+	filled := len(part)
+	for err == nil && filled == len(buf) && filled < most {
+		buf = append(buf, make([]byte, len(buf))...)
+		part, err = b.read(h, path, buf)
+		filled = len(part)
+	}
+	return buf[:filled], err
+}
+
 // readAll reads a file up to a bound into a buffer that grows.
 func readAll(path string, buf []byte, most int) ([]byte, error) {
 	fd, err := openFile(path)

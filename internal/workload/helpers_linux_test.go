@@ -42,6 +42,7 @@ func newTree(t testing.TB, v1 bool) *tree {
 			"35 31 0:32 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
 	}
 	f.write("proc/1/mountinfo", line)
+	f.write(f.folder("")+"/cgroup.procs", "")
 	f.write("proc/stat", statOf1)
 	f.write("proc/meminfo", "MemTotal:  1000 kB\n")
 	f.pass(0)

@@ -38,17 +38,31 @@ func (r *Reader) holdings(n *node, moved bool) {
 	}
 	memory, request := n.acc.memory, n.acc.request
 	if r.due(&n.heldAt, every) {
-		if b, ok := r.attribute(r.at.memory, n, r.at.held); ok {
-			if v, ok := parseCount(b); ok {
-				memory = v
-			}
-		}
+		memory = r.memory(n, memory)
 		r.processes.spoil(n.acc)
 	}
 	if r.confine(n) && (n.id.kind == Pod || n.id.kind == Container && n.id.podUID != "") {
 		request = r.request(n)
 	}
 	r.book.hold(n.acc, memory, request)
+}
+
+// memory reads how much memory a workload holds; if that cannot be read it is what it was.
+func (r *Reader) memory(n *node, was uint64) uint64 {
+	if r.at.memory == "" {
+		return was
+	}
+	b, err := r.files.read(&n.memory, func() string { return r.at.memory + n.path + "/" + r.at.held }, r.small[:])
+	if err != nil {
+		if !isGone(err) {
+			r.fail(r.at.memory+n.path+"/"+r.at.held, err)
+		}
+		return was
+	}
+	if v, ok := parseCount(b); ok {
+		return v
+	}
+	return was
 }
 
 // attribute reads a file of a cgroup, perhaps in another hierarchy of version 1. Not all

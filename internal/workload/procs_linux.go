@@ -58,8 +58,9 @@ type group struct {
 	moved, queued, due bool // since it was listed; to be listed again; now
 	movedAt            time.Time
 	blind              bool // its processes cannot be listed
-	rest, resting      int  // Reads for which dormant processes are left alone
-	next               int  // dormant process to be looked at next, where nothing tells when
+	list               handle
+	rest, resting      int // Reads for which dormant processes are left alone
+	next               int // dormant process to be looked at next, where nothing tells when
 }
 
 const (
@@ -372,14 +373,12 @@ func (r *Reader) listProcesses(n *node) {
 			return
 		}
 	} else {
-		path := r.pathOf(n, "cgroup.procs")
-		b, err := readAll(path, p.list, 8<<20)
-		p.list = b
+		b, err := r.readProcs(n)
 		if err != nil {
 			// Groups of a threaded tree say EOPNOTSUPP: the one above lists their processes.
 			g.blind = true
 			if !isGone(err) && !errors.Is(err, unix.EOPNOTSUPP) {
-				r.fail(path, err)
+				r.fail(r.pathOf(n, "cgroup.procs"), err)
 			}
 			return
 		}
@@ -391,7 +390,7 @@ func (r *Reader) listProcesses(n *node) {
 			}
 			b = rest
 			if pid == 0 {
-				r.fail(path, errHidden)
+				r.fail(r.pathOf(n, "cgroup.procs"), errHidden)
 				continue
 			}
 			r.list1(n, pid)
@@ -402,6 +401,21 @@ func (r *Reader) listProcesses(n *node) {
 			r.detach(q)
 		}
 	}
+}
+
+// readProcs reads cgroup.procs. Only that of the root of version 2 is read often enough to
+// be kept open; an open one of version 1 may show what was true a second ago
+// (kernel/cgroup/cgroup-v1.c, CGROUP_PIDLIST_DESTROY_DELAY).
+func (r *Reader) readProcs(n *node) (b []byte, err error) {
+	const most = 8 << 20
+	p := &r.processes
+	if r.at.v2 && n.parent == nil {
+		b, err = r.files.readLong(&n.group.list, func() string { return r.pathOf(n, "cgroup.procs") }, p.list, most)
+	} else {
+		b, err = readAll(r.pathOf(n, "cgroup.procs"), p.list, most)
+	}
+	p.list = b
+	return b, err
 }
 
 // list1 takes one PID of a list.
@@ -483,12 +497,23 @@ func (r *Reader) settleAdrift() {
 
 // listAll lists /proc, for machines without cgroups.
 func (r *Reader) listAll(n *node) bool {
-	fd, err := openFolder(r.below("proc"))
-	if err != nil {
+	h := &n.group.list
+	fd := int(h.fd - 1)
+	if !h.isOpen() {
+		var err error
+		if fd, err = openFolder(r.below("proc")); err != nil {
+			r.fail(r.below("proc"), err)
+			return false
+		}
+		if !r.files.keep(h, fd) {
+			defer func() { _ = unix.Close(fd) }()
+		}
+	}
+	h.used = r.files.now
+	if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil {
 		r.fail(r.below("proc"), err)
 		return false
 	}
-	defer func() { _ = unix.Close(fd) }()
 	for {
 		size, err := unix.ReadDirent(fd, r.dirents)
 		if err != nil {

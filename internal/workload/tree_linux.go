@@ -22,10 +22,10 @@ type node struct {
 	acc  *account // of the innermost workload that it belongs to
 	work bool     // acc is its own
 
-	usage, dir handle
-	links      uint64 // what the folder looked like when it was listed
-	changed    int64
-	seen       uint32 // listing that saw it last
+	usage, dir, memory handle
+	links              uint64 // what the folder looked like when it was listed
+	changed            int64
+	seen               uint32 // listing that saw it last
 
 	last    uint64 // counter, ns
 	fresh   bool   // its counter was never read
@@ -258,6 +258,10 @@ func (r *Reader) lookForProcesses(n *node) {
 func (r *Reader) forget(n *node) {
 	r.files.shut(&n.usage)
 	r.files.shut(&n.dir)
+	r.files.shut(&n.memory)
+	if n.group != nil {
+		r.files.shut(&n.group.list)
+	}
 	r.cgroups--
 	n.gone = true // the ring drops it when it comes by
 	if n.work {
