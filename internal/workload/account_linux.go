@@ -21,6 +21,9 @@ type account struct {
 	stale                         bool // held is to be computed anew
 }
 
+// A book lists the accounts that have something to tell.
+type book struct{ touched []*account }
+
 // add is a touch with CPU time.
 func (b *book) add(a *account, to *uint64, ns uint64) {
 	if ns > 0 {
@@ -28,9 +31,6 @@ func (b *book) add(a *account, to *uint64, ns uint64) {
 		b.touch(a)
 	}
 }
-
-// A book lists the accounts that have something to tell.
-type book struct{ touched []*account }
 
 func (b *book) touch(a *account) {
 	if !a.touched {

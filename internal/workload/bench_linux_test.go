@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 // containers is a machine of n containers in as many pods, of which all ran between two
 // Reads.
 func containers(t testing.TB, n int) (f *tree, move func(i int)) {
+	t.Helper()
 	f = newTree(t, false)
 	f.use("/kubepods.slice", 0)
 	paths := make([]string, n)
@@ -37,6 +37,7 @@ func containers(t testing.TB, n int) (f *tree, move func(i int)) {
 
 // dormant is a container with n processes of which the first active run.
 func dormant(t testing.TB, n, active int) (f *tree, move func(i int)) {
+	t.Helper()
 	f = newTree(t, false)
 	box := "/docker/" + hexA
 	f.use("/docker", 0)
@@ -62,7 +63,7 @@ func allocations(t *testing.T, f *tree, c Config, move func(i int)) uint64 {
 	r, err := Open(f.root, c)
 	require.NoError(t, err)
 	defer r.Close()
-	ctx := context.Background()
+	ctx := t.Context()
 	buf := make([]Usage, 0, 4096)
 	step := 0
 	read := func() {
@@ -111,18 +112,18 @@ func TestC75AReadAllocatesNothing(t *testing.T) {
 	})
 	t.Run("real groups that move", func(t *testing.T) {
 		both(t, func(t *testing.T, v1 bool) {
-			m, folder, _ := real(t, !v1, Config{Containers: true, Processes: true, Top: 5})
+			m, folder, _ := onHost(t, !v1, Config{Containers: true, Processes: true, Top: 5})
 			p := start(t, cgroup(t, filepath.Join(folder, hexA)))
 			var buf []Usage
 			for range 12 {
 				p.do("spin 12")
-				buf, _ = m.r.Read(context.Background(), buf[:0])
+				buf, _ = m.r.Read(t.Context(), buf[:0])
 			}
 			buf = make([]Usage, 0, 4096)
 			var n uint64
 			for range 20 {
 				p.do("spin 12")
-				if n = mallocs(func() { _, _ = m.r.Read(context.Background(), buf) }); n == 0 {
+				if n = mallocs(func() { _, _ = m.r.Read(t.Context(), buf) }); n == 0 {
 					return // other processes of this machine come and go meanwhile
 				}
 			}
@@ -133,10 +134,11 @@ func TestC75AReadAllocatesNothing(t *testing.T) {
 
 // moves keeps Reads steady: each of them sees that everything moved.
 func moves(b *testing.B, f *tree, c Config, move func(i int)) {
+	b.Helper()
 	r, err := Open(f.root, c)
 	require.NoError(b, err)
 	defer r.Close()
-	ctx := context.Background()
+	ctx := b.Context()
 	var buf []Usage
 	for i := range 12 {
 		move(i)
@@ -186,7 +188,7 @@ func BenchmarkReadReal(b *testing.B) {
 	for _, v2 := range []bool{true, false} {
 		name := map[bool]string{true: "v2", false: "v1"}[v2]
 		const groups, children = 200, 20
-		m, folder, _ := real(b, v2, Config{Containers: true, Processes: true, Top: 100})
+		m, folder, _ := onHost(b, v2, Config{Containers: true, Processes: true, Top: 100})
 		var procs []*proc
 		var boxes []string
 		for i := range groups {
@@ -196,7 +198,7 @@ func BenchmarkReadReal(b *testing.B) {
 				procs = append(procs, start(b, box))
 			}
 		}
-		run := func(b *testing.B) {
+		run := func() {
 			for _, p := range procs {
 				p.do("spin 1")
 			}
@@ -209,15 +211,15 @@ func BenchmarkReadReal(b *testing.B) {
 				r.at = m.r.at
 				var buf []Usage
 				for range 8 {
-					run(b)
-					buf, _ = r.Read(context.Background(), buf[:0])
+					run()
+					buf, _ = r.Read(b.Context(), buf[:0])
 				}
 				b.ReportAllocs()
 				for b.Loop() {
 					b.StopTimer()
-					run(b)
+					run()
 					b.StartTimer()
-					buf, _ = r.Read(context.Background(), buf[:0])
+					buf, _ = r.Read(b.Context(), buf[:0])
 				}
 				s := r.Stats()
 				b.ReportMetric(float64(s.CgroupsRead), "cgroups/op")

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -140,7 +141,7 @@ func (b *budget) readLong(h *handle, path func() string, buf []byte, most int) (
 	part, err := b.read(h, path, buf)
 	filled := len(part)
 	for err == nil && filled == len(buf) && filled < most {
-		buf = append(buf, make([]byte, len(buf))...)
+		buf = slices.Grow(buf, len(buf))[:2*len(buf)]
 		part, err = b.read(h, path, buf)
 		filled = len(part)
 	}

@@ -81,7 +81,7 @@ func endOfCPUs(b []byte) bool {
 func (m *busyMeter) advance(b []byte, elapsed time.Duration, socketOf func(cpu int) int) bool {
 	// A CPU cannot have run for longer than the time that passed; the margins are for
 	// the delay between reading this and the clock, and for two ticks.
-	bound := uint64(elapsed)*5/4 + uint64(2*tick)
+	bound := uint64(max(0, elapsed))*5/4 + uint64(2*tick) //nolint:gosec // not negative
 	m.reads++
 	m.online = 0
 	for i := range m.sockets {
@@ -135,7 +135,8 @@ func (m *busyMeter) advance(b []byte, elapsed time.Duration, socketOf func(cpu i
 
 func (m *busyMeter) socket(number int) *SocketBusy {
 	i := 0
-	for ; i < len(m.sockets) && m.sockets[i].Socket < number; i++ {
+	for i < len(m.sockets) && m.sockets[i].Socket < number {
+		i++
 	}
 	if i == len(m.sockets) || m.sockets[i].Socket != number {
 		m.sockets = append(m.sockets, SocketBusy{})

@@ -218,9 +218,8 @@ func (id *identity) virtual(name string, from family) bool {
 	case from == qemu && strings.HasSuffix(name, ".scope"):
 		machine = name[:len(name)-len(".scope")]
 	case from == libvirt:
-		if i := strings.LastIndex(name, ".libvirt-"); i > 0 {
-			machine = name[:i]
-		} else {
+		machine, _, _ = strings.Cut(name, ".libvirt-")
+		if machine == name {
 			return false
 		}
 	case len(name) > len("lxc.payload.") && strings.HasPrefix(name, "lxc.payload."):

@@ -14,6 +14,12 @@ type claim struct {
 	paid   uint64
 }
 
+// A splitter holds the memory for exact splits.
+type splitter struct {
+	weights []uint64
+	into    []unit.Microjoules
+}
+
 // grant pays claims from an amount: in full if it suffices, else in proportion to the
 // nanosecond. It returns what is left.
 //
@@ -41,12 +47,6 @@ func (s *splitter) grant(amount uint64, claims []claim) (rest uint64) {
 		claims[i].paid = uint64(s.into[i])
 	}
 	return rest
-}
-
-// A splitter holds the memory for exact splits.
-type splitter struct {
-	weights []uint64
-	into    []unit.Microjoules
 }
 
 func (s *splitter) begin(n int) {

@@ -94,19 +94,20 @@ func (r *Reader) request(n *node) uint32 {
 	return milliOfWeight(v, r.newerWeights(n))
 }
 
-// newerWeights looks at the weight of kubepods above a pod or container.
+// newerWeights looks at the weight of the outermost kubepods above a pod or container.
 func (r *Reader) newerWeights(n *node) bool {
+	var top *node
 	for ; n != nil; n = n.parent {
-		if n.parent == nil || n.parent.id.below != kubepods {
-			if n.id.below != kubepods {
-				return false
-			}
-			b, _ := r.attribute(r.at.cpu, n, r.at.reserved)
-			weight, ok := parseCount(b)
-			return ok && isNewer(weight, r.busy.online)
+		if n.id.below == kubepods {
+			top = n
 		}
 	}
-	return false
+	if top == nil {
+		return false
+	}
+	b, _ := r.attribute(r.at.cpu, top, r.at.reserved)
+	weight, ok := parseCount(b)
+	return ok && isNewer(weight, r.busy.online)
 }
 
 // confine reads to which CPUs a workload is confined, if it is time to; then it returns
@@ -165,15 +166,13 @@ func (r *Reader) socketOf(cpu int) int {
 // readBusy reads /proc/stat as far as the lines of CPUs go.
 func (r *Reader) readBusy() {
 	ok := false
-	size := 0
 	for {
 		b, err := r.files.read(&r.statFile, func() string { return r.below("proc/stat") }, r.large)
 		if err != nil {
 			r.fail(r.below("proc/stat"), err)
 			break
 		}
-		size = len(b)
-		if size < len(r.large) || endOfCPUs(b) || len(r.large) >= 1<<20 {
+		if len(b) < len(r.large) || endOfCPUs(b) || len(r.large) >= 1<<20 {
 			ok = r.busy.advance(b, r.elapsed, r.socketOf)
 			if !ok {
 				r.fail(r.below("proc/stat"), errForm)

@@ -34,12 +34,12 @@ func parseCount(b []byte) (n uint64, ok bool) {
 func parseUsage(b []byte) (ns uint64, ok bool) {
 	const key = "usage_usec "
 	for len(b) > 0 {
-		line := b
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			line, b = b[:i], b[i+1:]
-		} else {
-			return 0, false // cut off, perhaps inside the number
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			break // cut off, perhaps inside the number
 		}
+		line := b[:i]
+		b = b[i+1:]
 		if bytes.HasPrefix(line, []byte(key)) {
 			us, ok := parseCount(line[len(key):])
 			return us * 1000, ok && us <= math.MaxInt64/1000
@@ -164,7 +164,7 @@ func parseList(b []byte, yield func(cpu int)) bool {
 			return false
 		}
 		for cpu := from; cpu <= to; cpu++ {
-			yield(int(cpu))
+			yield(int(cpu)) //nolint:gosec // below most
 		}
 		switch {
 		case len(rest) == 0:

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -64,7 +63,7 @@ func TestC58EveryNanosecondIsToldOnce(t *testing.T) {
 		r, err := Open(f.root, c)
 		require.NoError(rt, err)
 		defer r.Close()
-		_, err = r.Read(context.Background(), nil)
+		_, err = r.Read(t.Context(), nil)
 		require.NoError(rt, err)
 
 		last := m.used["/top"]
@@ -78,7 +77,7 @@ func TestC58EveryNanosecondIsToldOnce(t *testing.T) {
 			if c.Processes {
 				m.shuffle(rt)
 			}
-			us, err := r.Read(context.Background(), nil)
+			us, err := r.Read(t.Context(), nil)
 			require.NoError(rt, err)
 			require.Equal(rt, m.used["/top"]-last, sum(us), "Σ of what is told and what the top counted: %v", us)
 			last = m.used["/top"]

@@ -20,8 +20,8 @@ import (
 const childKey = "OTELCARBON_WORKLOAD_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if what := os.Getenv(childKey); what != "" {
-		child(what)
+	if os.Getenv(childKey) != "" {
+		child()
 		return
 	}
 	os.Exit(m.Run())
@@ -29,14 +29,17 @@ func TestMain(m *testing.M) {
 
 // child does what a test says on its standard input, a word for each line, until that
 // ends: "spin 30" runs for so many milliseconds, "fork 100" runs so many programs.
-func child(name string) {
+func child() {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		word, rest, _ := strings.Cut(in.Text(), " ")
 		n, _ := strconv.Atoi(rest)
 		switch word {
 		case "spin":
-			for end := time.Now().Add(time.Duration(n) * time.Millisecond); time.Now().Before(end); {
+			for end := time.Now().Add(time.Duration(n) * time.Millisecond); ; {
+				if time.Now().After(end) {
+					break
+				}
 			}
 		case "fork":
 			for range n {
@@ -47,9 +50,8 @@ func child(name string) {
 		case "name": // PR_SET_NAME: comm of this thread; the main thread is that of the process
 			_ = os.WriteFile("/proc/self/comm", []byte(rest), 0)
 		}
-		fmt.Println("done")
+		fmt.Fprintln(os.Stdout, "done")
 	}
-	_ = name
 }
 
 type proc struct {
@@ -94,9 +96,9 @@ func (p *proc) stop() {
 	}
 }
 
-// real opens the machine that the test runs on and makes a cgroup there that the test may
+// onHost opens the machine that the test runs on and makes a cgroup there that the test may
 // fill. It skips where that is not allowed.
-func real(t testing.TB, v2 bool, c Config) (m *machine, folder, path string) {
+func onHost(t testing.TB, v2 bool, c Config) (m *machine, folder, path string) {
 	t.Helper()
 	r, err := Open("/", c)
 	require.NoError(t, err)

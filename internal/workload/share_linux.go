@@ -1,5 +1,7 @@
 package workload
 
+import "slices"
+
 // distribute gives what a cgroup did itself to its processes.
 //
 // The counter of the cgroup is exact; those of its processes are rounded down to 10 ms.
@@ -29,8 +31,8 @@ func (r *Reader) distribute(n *node, amount uint64) {
 			p.queue = append(p.queue, n)
 		}
 	}
-	for i := len(g.active) - 1; i >= 0; i-- { // downwards: those that fall asleep or end are replaced by the last
-		r.readProcess(g.active[i])
+	for _, q := range slices.Backward(g.active) { // the last takes the place of one that falls asleep or ends
+		r.readProcess(q)
 	}
 	bound := func() int64 { return int64(oneRead)*int64(len(g.active)) + int64(tick) }
 	unexplained := func() int64 { return g.carry + int64(amount) - int64(p.sum) } //nolint:gosec // times of one Read

@@ -46,7 +46,7 @@ func TestC60ForkStormOfRealProcesses(t *testing.T) {
 		t.Skip("starts thousands of processes")
 	}
 	both(t, func(t *testing.T, v1 bool) {
-		m, folder, path := real(t, !v1, Config{Containers: true, Processes: true})
+		m, folder, path := onHost(t, !v1, Config{Containers: true, Processes: true})
 		box := cgroup(t, filepath.Join(folder, hexA))
 		path += "/" + hexA
 		sleeper, forker := start(t, box), start(t, box)
@@ -82,7 +82,7 @@ func TestC60ForkStormOfRealProcesses(t *testing.T) {
 
 func TestC62RealGroupsThatVanish(t *testing.T) {
 	both(t, func(t *testing.T, v1 bool) {
-		m, folder, path := real(t, !v1, Config{Containers: true})
+		m, folder, path := onHost(t, !v1, Config{Containers: true})
 		box := filepath.Join(folder, hexA)
 		cgroup(t, box)
 		p := start(t, box)
@@ -119,7 +119,7 @@ func TestC62RealGroupsThatVanish(t *testing.T) {
 
 func TestFindOfRealProcesses(t *testing.T) {
 	both(t, func(t *testing.T, v1 bool) {
-		m, folder, path := real(t, !v1, Config{Containers: true})
+		m, folder, path := onHost(t, !v1, Config{Containers: true})
 		p := start(t, cgroup(t, filepath.Join(folder, hexB)))
 		m.read()
 		w := m.r.Find(p.cmd.Process.Pid)

@@ -141,7 +141,7 @@ func (q *process) workload(r *Reader) *Workload {
 	}
 	w.ID = n.path + "//" + strconv.Itoa(q.pid) + "-" + strconv.FormatUint(q.start, 10) // no cgroup has that path
 	if !p.boot.IsZero() {
-		w.Created = p.boot.Add(time.Duration(min(q.start, 1<<38)) * tick) //nolint:gosec // bounded
+		w.Created = p.boot.Add(time.Duration(min(q.start, 1<<38)) * tick)
 	}
 	if r.config.Owner {
 		w.Owner = r.owner(q)

@@ -79,7 +79,7 @@ func (r *Reader) walk() {
 			r.beside -= int64(c.paid) //nolint:gosec // the time of one Read
 		}
 	}
-	r.beside += int64(increase) //nolint:gosec // the time of one Read
+	r.beside += int64(increase)
 	rest := uint64(max(0, r.beside))
 	if r.at.v2 {
 		r.beside, rest = 0, r.capacity() // nothing else bounds a group that is new
