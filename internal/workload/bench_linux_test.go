@@ -3,8 +3,10 @@ package workload
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -268,5 +270,49 @@ func BenchmarkClassify(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		classify("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1b4e28ba_2fa1_11d2_883f_0016d3cca427.slice/cri-containerd-" + hexA + ".scope")
+	}
+}
+
+// BenchmarkReadManyRealProcesses has 2,000 processes in one group, of which 20 run.
+func BenchmarkReadManyRealProcesses(b *testing.B) {
+	const many, active = 2000, 20
+	m, folder, _ := onHost(b, false, Config{Containers: true, Processes: true, Top: 100})
+	box := cgroup(b, filepath.Join(folder, hexB))
+	sleepers := make([]*exec.Cmd, many-active)
+	for i := range sleepers {
+		sleepers[i] = exec.Command("sleep", "1000")
+		if err := sleepers[i].Start(); err != nil {
+			b.Skipf("no process can be started: %v", err)
+		}
+		c := sleepers[i]
+		b.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+		require.NoError(b, os.WriteFile(box+"/cgroup.procs", []byte(strconv.Itoa(c.Process.Pid)), 0))
+	}
+	procs := make([]*proc, active)
+	for i := range procs {
+		procs[i] = start(b, box)
+	}
+	run := func() {
+		for _, p := range procs {
+			p.do("spin 2")
+		}
+	}
+	var buf []Usage
+	for range 12 {
+		run()
+		buf, _ = m.r.Read(b.Context(), buf[:0])
+	}
+	b.ReportAllocs()
+	processes := 0
+	for b.Loop() {
+		b.StopTimer()
+		run()
+		b.StartTimer()
+		buf, _ = m.r.Read(b.Context(), buf[:0])
+		processes += m.r.Stats().ProcessesRead
+	}
+	b.ReportMetric(float64(processes)/float64(b.N), "processes/op")
+	for _, p := range procs {
+		p.stop()
 	}
 }

@@ -81,7 +81,7 @@ func endOfCPUs(b []byte) bool {
 func (m *busyMeter) advance(b []byte, elapsed time.Duration, socketOf func(cpu int) int) bool {
 	// A CPU cannot have run for longer than the time that passed; the margins are for
 	// the delay between reading this and the clock, and for two ticks.
-	bound := uint64(max(0, elapsed))*5/4 + uint64(2*tick) //nolint:gosec // not negative
+	bound := uint64(max(0, elapsed))*5/4 + uint64(2*tick)
 	m.reads++
 	m.online = 0
 	for i := range m.sockets {

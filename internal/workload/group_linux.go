@@ -11,7 +11,6 @@ type group struct {
 
 	moved, queued, due bool // since it was listed; to be listed again; now
 	movedAt            time.Time
-	blind              bool // its processes cannot be listed
 	list               handle
 	rest, resting      int // Reads for which dormant processes are left alone
 	next               int // dormant process to be looked at next, where nothing tells when

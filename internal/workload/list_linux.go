@@ -20,14 +20,13 @@ func (r *Reader) listProcesses(n *node) {
 	} else {
 		b, err := r.readProcs(n)
 		if err != nil {
-			// Groups of a threaded tree say EOPNOTSUPP: the one above lists their processes.
-			g.blind = true
+			// Groups of a threaded tree say EOPNOTSUPP: one above lists their processes, and
+			// what they used is exited.
 			if !isGone(err) && !errors.Is(err, unix.EOPNOTSUPP) {
 				r.fail(r.pathOf(n, "cgroup.procs"), err)
 			}
 			return
 		}
-		g.blind = false
 		for {
 			pid, rest, ok := nextPID(b)
 			if !ok {

@@ -326,6 +326,42 @@ func TestWithoutCgroupsThereAreProcesses(t *testing.T) {
 	assert.Nil(t, m.buf[0].Of.Parent)
 }
 
+// The root of version 1 has an exact counter: what is not of its groups is of processes
+// in the root itself. Version 2 has none, and only the ticks are told.
+func TestProcessesInTheRootOfTheHierarchy(t *testing.T) {
+	both(t, func(t *testing.T, v1 bool) {
+		f := newTree(t, v1)
+		f.use("/docker", 0)
+		f.use("/docker/"+hexA, 0)
+		f.process(11, "kswapd0", 0, 5, 0)
+		f.procs("", 11)
+		m := f.open(Config{Containers: true, Processes: true})
+		m.read()
+		f.process(11, "kswapd0", 4, 5, 0)
+		f.use("/docker/"+hexA, 60*ms)
+		f.use("/docker", 60*ms)
+		if v1 {
+			f.use("", 105*ms)
+		}
+		got := kinds(m.read())
+		assert.Equal(t, 60*ms, got[hexA+" exited"])
+		if v1 {
+			assert.Equal(t, 45*ms, got["11"])
+		} else {
+			assert.Equal(t, 40*ms, got["11"])
+		}
+
+		groups := f.open(Config{Containers: true})
+		groups.read()
+		f.use("/docker/"+hexA, 70*ms)
+		f.use("/docker", 70*ms)
+		if v1 {
+			f.use("", 125*ms)
+		}
+		assert.Equal(t, map[string]time.Duration{"/docker/" + hexA: 10 * ms}, groups.cpu(), "without processes the root is not told")
+	})
+}
+
 func TestWithoutContainersEverythingIsTheMachines(t *testing.T) {
 	f, box := one(t)
 	m := f.open(Config{})

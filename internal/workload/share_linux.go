@@ -124,9 +124,9 @@ func (g *group) mayLook() bool {
 // readDormant reads all processes that this Read has not.
 func (r *Reader) readDormant(g *group) {
 	active := len(g.active)
-	for i := len(g.all) - 1; i >= 0; i-- {
-		if i < len(g.all) && g.all[i].read != r.files.now {
-			r.readProcess(g.all[i])
+	for _, q := range slices.Backward(g.all) {
+		if q.read != r.files.now {
+			r.readProcess(q)
 		}
 	}
 	if len(g.active) > active {

@@ -9,7 +9,7 @@ type Kind uint8
 
 const (
 	Process   Kind = iota + 1
-	Container      // of docker, containerd, CRI-O, podman
+	Container      // of docker, containerd, CRI-O, podman, LXC
 	Pod            // of Kubernetes: what no container of it did
 	Service        // a unit of systemd: service, or scope of a session
 	Machine        // a virtual machine or container that systemd-machined or libvirt runs
@@ -39,8 +39,8 @@ type Workload struct {
 	Parent *Workload
 
 	// What is known of it and of those it lies in; "" and 0 where not.
-	ContainerID string // 64 hex digits, as a rule
-	Runtime     string // "docker", "containerd", "cri-o", "podman"; "" where the path does not tell
+	ContainerID string // 64 hex digits, as a rule; of LXC the name
+	Runtime     string // "docker", "containerd", "cri-o", "podman", "lxc"; "" where the path does not tell
 	PodUID      string // with dashes
 	Unit        string // of systemd, unescaped: "sshd.service"
 	Machine     string // name of the virtual machine, as its cgroup has it
@@ -76,7 +76,9 @@ type Usage struct {
 	Socket int           // physical package in which all its CPUs lie; -1: any
 
 	// Holdings, not differences. They hold until another Usage of the same Of and
-	// Share tells others.
+	// Share tells others: every Usage with the share Own has the present ones. What
+	// nested workloads hold, and processes told singly, is theirs and not also of the
+	// outer one.
 	Memory  uint64 // bytes
 	Request uint32 // thousandths of a CPU that Kubernetes reserves for it; 0: none known
 
