@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -252,8 +253,9 @@ func TestC42ABatteryOnAChargerIsNotWaitedFor(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := open(t, c.config)
 			battery := whole("battery", 2)
-			sources := append(c.beside,
-				source{part: pkg(0), watts: 50}, source{part: battery, watts: 80, gauge: true, missing: ticks(11, c.back-1)})
+			sources := slices.Concat(c.beside, []source{
+				{part: pkg(0), watts: 50}, {part: battery, watts: 80, gauge: true, missing: ticks(11, c.back-1)},
+			})
 			b.run(0, 10, sources...)
 			assert.True(t, b.account("other").Live)
 			for tick := 11; tick < c.back; tick++ {

@@ -30,6 +30,10 @@ type Config struct {
 	Psys, Whole Trust
 	// Calibration corrects the host's energy; the zero value does not.
 	Calibration Calibration
+	// Idle says which workloads get the idle energy. Retention is for how long what a
+	// workload used is told after its end.
+	Idle      IdlePolicy
+	Retention time.Duration
 }
 
 // Ledger holds the accounts of one machine.
@@ -51,6 +55,7 @@ type Ledger struct {
 	other     *part     // the remainder; nil before an envelope was trusted or anything calibrated
 
 	calibration calibration
+	attribution attribution
 
 	host     account
 	counters Counters
@@ -69,6 +74,7 @@ func New(c Config) *Ledger {
 		views:  map[viewKey]*views{},
 
 		calibration: newCalibration(c.Calibration),
+		attribution: attribution{policy: c.Idle},
 	}
 }
 
@@ -117,6 +123,8 @@ type part struct {
 	covering         bool // its Covers are known to be measured
 	closed           bool // the remainder, after its envelope was demoted
 	paused           bool // nothing is to be told until the next reading, on purpose
+
+	stake stake // of those who used it
 }
 
 // Book enters the readings of one tick, those of all sensors together. At most

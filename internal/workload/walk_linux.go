@@ -279,13 +279,13 @@ func (r *Reader) credit(n *node, amount uint64) {
 // workloads than can be told.
 func (n *node) itself() bool {
 	if n.work {
-		return !n.id.kind.hollow()
+		return !hollow(n.id.kind)
 	}
 	return n.id.within && n.id.kind == 0
 }
 
 // hollow says whether groups of that kind hold no processes themselves.
-func (k Kind) hollow() bool { return k == Pod || k == Job }
+func hollow(k Kind) bool { return k == Pod || k == Job }
 
 // nap lets a few groups be looked at although nothing moves, each once in a minute:
 // groups end, and memory is given back, without any use of a CPU.

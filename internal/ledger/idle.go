@@ -1,0 +1,52 @@
+package ledger
+
+import "github.com/otelcarbon/otelcarbon/internal/unit"
+
+// IdlePolicy says who gets the energy that a machine draws while it does nothing.
+// Whatever it is, what nobody gets stays on the account ShareIdle.
+type IdlePolicy uint8
+
+const (
+	// IdleSeparate gives it to nobody.
+	IdleSeparate IdlePolicy = iota
+	// IdleByRequest gives it in proportion to the CPU that is reserved for a workload
+	// by Kubernetes; what is not reserved stays idle.
+	IdleByRequest
+	// IdleEqually gives each workload that lives, and the machine, the same.
+	IdleEqually
+	// IdleByUsage divides it as dynamic energy is.
+	IdleByUsage
+)
+
+// giveIdle divides idle energy where usage does not decide.
+func (a *attribution) giveIdle(class int, e unit.Microjoules) {
+	if e == 0 {
+		return
+	}
+	a.list()
+	switch a.policy {
+	case IdleByRequest:
+		var sum uint64
+		for n := fixedSlots; n < len(a.slots); n++ {
+			if s := &a.slots[n]; s.takesPart() {
+				a.add(n, uint64(s.request))
+				sum += uint64(s.request)
+			}
+		}
+		if a.request > sum {
+			a.add(idleSlot, a.request-sum)
+		}
+	case IdleEqually:
+		a.add(idleSlot, 1)
+		for n := fixedSlots; n < len(a.slots); n++ {
+			if s := &a.slots[n]; s.takesPart() && s.share == ShareWorkload {
+				a.add(n, 1)
+			}
+		}
+	case IdleSeparate, IdleByUsage:
+	}
+	a.credit(idleSlot, class, a.give(class, e))
+}
+
+// takesPart reports whether a workload is there to bear a part of what is idle.
+func (s *slot) takesPart() bool { return s.used && s.ended.IsZero() && s.of != nil }
