@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
 
@@ -172,8 +173,29 @@ type WorkloadsConfig struct {
 	Processes  ProcessesConfig  `mapstructure:"processes"`
 	IdlePolicy string           `mapstructure:"idle_policy"`
 	Retention  time.Duration    `mapstructure:"retention"`
+}
 
-	named bool // by the user
+// idlePolicies are the values of idle_policy.
+var idlePolicies = map[string]ledger.IdlePolicy{
+	"separate": ledger.IdleSeparate, "request": ledger.IdleByRequest, "equal": ledger.IdleEqually, "usage": ledger.IdleByUsage,
+}
+
+func (w *WorkloadsConfig) validate() (errs []error) {
+	if _, ok := idlePolicies[w.IdlePolicy]; !ok {
+		errs = append(errs, fmt.Errorf("workloads::idle_policy: %q is none of separate, request, equal, usage", w.IdlePolicy))
+	}
+	if w.Processes.Top < 0 {
+		errs = append(errs, fmt.Errorf("workloads::processes::top: %d is not a number of processes; 0 tells all of them singly", w.Processes.Top))
+	}
+	if w.Retention < 0 {
+		errs = append(errs, fmt.Errorf("workloads::retention: %v is less than 0", w.Retention))
+	}
+	return errs
+}
+
+// divides reports whether energy is divided among anybody.
+func (c *Config) divides() bool {
+	return c.Metrics.CarbonEnergy.Enabled && (c.Workloads.Containers.Enabled || c.Workloads.Processes.Enabled)
 }
 
 // ContainersConfig switches the energy of containers.
@@ -217,16 +239,6 @@ func (s *SensorsConfig) Unmarshal(conf *confmap.Conf) error {
 		s.named = append(s.named, name)
 	}
 	slices.Sort(s.named)
-	return nil
-}
-
-// Unmarshal remembers that the section was given, so that it can be said that this
-// version does nothing with it.
-func (w *WorkloadsConfig) Unmarshal(conf *confmap.Conf) error {
-	if err := conf.Unmarshal(w); err != nil {
-		return err
-	}
-	w.named = true
 	return nil
 }
 
@@ -318,11 +330,6 @@ func (c *Config) Validate() error {
 	if i := c.Sensors.BMC.Interval; i < time.Second {
 		bad("sensors::bmc::interval: %v is too short; ask a management controller once in a second at most", i)
 	}
-	if c.Workloads.Processes.Enabled {
-		bad("workloads::processes::enabled: energy is not divided among processes by this version; leave it false")
-	}
-	if c.Workloads.IdlePolicy != "separate" {
-		bad("workloads::idle_policy: %q is not available in this version; leave it separate", c.Workloads.IdlePolicy)
-	}
+	errs = append(errs, c.Workloads.validate()...)
 	return errors.Join(errs...)
 }

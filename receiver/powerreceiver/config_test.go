@@ -95,8 +95,9 @@ func TestWrongValuesAreRefusedByTheirKey(t *testing.T) {
 		{"credentials in the address", map[string]any{"sensors": map[string]any{"bmc": map[string]any{"redfish": map[string]any{"endpoint": "https://u:p@bmc"}}}}, "credentials belong into"},
 		{"two ways to a controller", map[string]any{"sensors": map[string]any{"bmc": map[string]any{"redfish": map[string]any{"endpoint": "https://bmc"}, "ipmi": map[string]any{"device": "/dev/ipmi0"}}}}, "both set"},
 		{"a controller asked too often", map[string]any{"sensors": map[string]any{"bmc": map[string]any{"interval": "10ms"}}}, "sensors::bmc::interval"},
-		{"processes", map[string]any{"workloads": map[string]any{"processes": map[string]any{"enabled": true}}}, "workloads::processes"},
-		{"idle policy", map[string]any{"workloads": map[string]any{"idle_policy": "usage"}}, "idle_policy"},
+		{"idle policy", map[string]any{"workloads": map[string]any{"idle_policy": "fair"}}, `workloads::idle_policy: "fair" is none of separate, request, equal, usage`},
+		{"a negative number of processes", map[string]any{"workloads": map[string]any{"processes": map[string]any{"top": -1}}}, "workloads::processes::top: -1"},
+		{"negative retention", map[string]any{"workloads": map[string]any{"retention": "-1s"}}, "workloads::retention: -1s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := load(t, tc.section)

@@ -74,9 +74,6 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	if err != nil {
 		r.set.Logger.Warn("facts about the host are incomplete: " + err.Error())
 	}
-	if r.cfg.Workloads.named && r.cfg.Workloads.Containers.Enabled {
-		r.set.Logger.Warn("workloads: this version does not divide energy among containers; there will be no carbon.energy")
-	}
 	tel, err := newSelfTelemetry(r.set.TelemetrySettings)
 	if err != nil {
 		return err
@@ -96,10 +93,12 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 	}
 	books := ledger.New(ledger.Config{
 		MaxGap: 3 * r.cfg.SamplingInterval, Psys: psysTrust(r.cfg.Sensors.RAPL.Psys), Calibration: r.cfg.Calibration.translate(),
+		Idle: idlePolicies[r.cfg.Workloads.IdlePolicy], Retention: max(r.cfg.Workloads.Retention, 3*r.cfg.CollectionInterval),
 	})
 	smp := newSampler(r.cfg.SamplingInterval, books, r.set.Logger, tel)
 	smp.idle = newIdleFloors(r.cfg.IdleWatts, host.NewCPUMeter(r.cfg.RootPath).Times)
 	smp.sources = r.cfg.sources(facts, smp.isMeasured, redfish) //nolint:contextcheck // a sensor lives longer than Start
+	smp.openWorkloads(r.cfg)
 	if err = smp.start(ctx); err != nil {
 		tel.shutdown()
 		return err
@@ -108,11 +107,15 @@ func (r *powerReceiver) Start(ctx context.Context, h component.Host) error {
 		tel.shutdown()
 		return errors.Join(err, smp.stop(ctx))
 	}
+	described := rb.Emit()
 	r.scraper = &scraper{
 		sampler:  smp,
 		mb:       metadata.NewMetricsBuilder(r.cfg.MetricsBuilderConfig, r.set, metadata.WithStartTime(pcommon.NewTimestampFromTime(time.Now()))),
-		resource: rb.Emit(),
+		resource: described,
 		streams:  make(map[string]*stream),
+
+		workloads: newWorkloads(r.cfg.ResourceAttributes, described),
+
 		age:      min(r.cfg.SamplingInterval, r.cfg.CollectionInterval) / 2,
 		shortest: min(r.cfg.SamplingInterval, r.cfg.CollectionInterval) / 2,
 		patience: max(3*r.cfg.CollectionInterval, minPatience),

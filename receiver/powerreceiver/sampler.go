@@ -16,6 +16,9 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/guard"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
+	"github.com/otelcarbon/otelcarbon/internal/usage"
+	"github.com/otelcarbon/otelcarbon/internal/workload"
 )
 
 // reopenInterval is the time after which a sensor that was not there is looked
@@ -89,9 +92,19 @@ type sampler struct {
 
 	busy atomic.Pointer[source] // the one that is being read
 
+	workload workloadReader // nil: energy is not divided
+	usages   []usage.Usage
+	gpus     gpuUses
+	unread   map[sensor.Class]time.Time // when it was said that workloads cannot be read
+
 	mu     sync.Mutex
 	ledger *ledger.Ledger
 	idle   idleFloors
+	reads  workload.Stats // of workload
+
+	// Methods, made into values once.
+	idlePower func(*sensor.Part) unit.Microwatts
+	pause     func(*sensor.Part) bool
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -109,6 +122,7 @@ func newSampler(interval time.Duration, l *ledger.Ledger, logger *zap.Logger, re
 		reading: make(chan struct{}, 1), measured: make(map[string]bool),
 	}
 	s.reading <- struct{}{}
+	s.idlePower, s.pause = s.floor, s.notePaused
 	return s
 }
 
@@ -336,11 +350,16 @@ func (s *sampler) sample(ctx context.Context) {
 	}
 	s.readings = readings
 	s.crossCheck.book(readings, s.logger)
+	used := s.readWorkloads(ctx)
 	s.mu.Lock()
 	for _, p := range s.paused {
 		s.ledger.Pause(p)
 	}
 	s.ledger.Book(readings)
+	if s.workload != nil {
+		s.ledger.Attribute(used)
+		s.reads = s.workload.Stats()
+	}
 	s.mu.Unlock()
 	s.observeIdle(ctx, began)
 	s.record.sampled(ctx, time.Since(began))
@@ -370,7 +389,7 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	dst, src.err = src.sensor.Read(ctx, dst)
 	src.gave = len(dst) - before
 	if p, ok := src.sensor.(sensor.Pauser); ok {
-		p.Paused(s.notePaused)
+		p.Paused(s.pause)
 	}
 	src.heard(now)
 	s.remember(dst[before:])
@@ -598,7 +617,7 @@ func (s *sampler) closeSensors() error {
 			src.sensor = nil
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.closeWorkloads())...)
 }
 
 // stop ends sampling and closes the sensors. It may be called twice, and before

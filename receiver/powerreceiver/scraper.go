@@ -29,6 +29,8 @@ type scraper struct {
 	accounts []ledger.Account // scratch
 	streams  map[string]*stream
 
+	workloads workloads
+
 	age      time.Duration // of a sample that is fresh enough
 	shortest time.Duration // interval for which a power is told
 	patience time.Duration // how long the host waits for a part
@@ -42,13 +44,20 @@ type scraper struct {
 	demoted bool    // told that the envelope was wrong
 }
 
-// stream is what has been emitted of one account, and where its series begins.
-type stream struct {
-	start time.Time        // of the series
+// series is what has been emitted of one account, and where it begins.
+type series struct {
+	start time.Time
 	base  unit.Microjoules // account's total at start
 	at    time.Time        // newest reading emitted, monotonic clock
 	wall  time.Time        // time stamp under which it was emitted
 	total unit.Microjoules // account's total then
+}
+
+func newSeries(start time.Time) series { return series{start: start, at: start, wall: start} }
+
+// stream is the series of a part or of the host.
+type stream struct {
+	series
 
 	gapTime    time.Duration    // time whose energy is unknown, as last seen
 	inHost     time.Time        // newest reading when the host was last told
@@ -82,7 +91,9 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 	for a := range s.sampler.ledger.Accounts {
 		s.accounts = append(s.accounts, a)
 	}
+	s.workloads.look(s.sampler)
 	s.sampler.mu.Unlock()
+	s.emitWorkloads() // first: what is recorded already would go to their resources
 
 	var hostAccount *ledger.Account
 	for i := range s.accounts {
@@ -117,7 +128,9 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 	}
 	// Failures are no error of the scrape: the sampler tells them once, and counts
 	// each; an error would be logged again at every collection.
-	return s.mb.Emit(metadata.WithResource(s.resource)), nil
+	md := s.mb.Emit(metadata.WithResource(s.resource))
+	s.workloads.markStale(md)
+	return md, nil
 }
 
 // noteGap remembers that the power of the host means nothing this time.
@@ -159,13 +172,13 @@ func (s *scraper) emit(a *ledger.Account) {
 	}
 	st := s.streams[id]
 	if st == nil {
-		st = &stream{start: a.Start, at: a.Start, wall: a.Start, powerAt: a.Start, inHost: a.Start}
+		st = &stream{series: newSeries(a.Start), powerAt: a.Start, inHost: a.Start}
 		s.streams[id] = st
 	}
 	if !a.At.After(st.at) {
 		return
 	}
-	st.advance(a)
+	st.advance(a.At, a.Energy)
 	power, known := st.power(a, s.shortest, s.exports)
 
 	start, ts := pcommon.NewTimestampFromTime(st.start), pcommon.NewTimestampFromTime(st.wall)
@@ -203,16 +216,16 @@ const maxSlew = time.Minute
 // series must grow: where the wall clock was set back a little, they go on at half
 // its speed until it has caught up; where it was set back far, a new series begins
 // where the old one ended, so that their increments still add up.
-func (st *stream) advance(a *ledger.Account) {
-	wall, elapsed := a.At.Round(0), a.At.Sub(st.at) // Round strips the monotonic clock
-	if slowest := st.wall.Round(0).Add(max(elapsed/2, 1)); wall.Before(slowest) {
+func (s *series) advance(at time.Time, total unit.Microjoules) {
+	wall, elapsed := at.Round(0), at.Sub(s.at) // Round strips the monotonic clock
+	if slowest := s.wall.Round(0).Add(max(elapsed/2, 1)); wall.Before(slowest) {
 		if slowest.Sub(wall) <= maxSlew {
 			wall = slowest
 		} else {
-			st.start, st.base = wall.Add(-elapsed), st.total
+			s.start, s.base = wall.Add(-elapsed), s.total
 		}
 	}
-	st.at, st.wall, st.total = a.At, wall, a.Energy
+	s.at, s.wall, s.total = at, wall, total
 }
 
 // power returns the mean power since it was last told, unless that was too short

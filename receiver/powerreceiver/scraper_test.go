@@ -55,9 +55,10 @@ func scripted(t testing.TB, fakes ...sensor.Sensor) (*scraper, *observer.Observe
 	rb := metadata.NewResourceBuilder(cfg.ResourceAttributes)
 	rb.SetHostID("0123456789abcdef0123456789abcdef")
 	rb.SetHostName("fake")
+	host := rb.Emit()
 	return &scraper{
-		sampler: smp, resource: rb.Emit(), streams: make(map[string]*stream), patience: time.Minute,
-		mb: metadata.NewMetricsBuilder(cfg.MetricsBuilderConfig, receivertest.NewNopSettings(metadata.Type)),
+		sampler: smp, resource: host, streams: make(map[string]*stream), patience: time.Minute,
+		mb: metadata.NewMetricsBuilder(cfg.MetricsBuilderConfig, receivertest.NewNopSettings(metadata.Type)), workloads: newWorkloads(cfg.ResourceAttributes, host),
 	}, logs
 }
 
@@ -260,7 +261,7 @@ func moments(t *testing.T) (now func(m time.Duration) time.Time) {
 func TestC10_wall_clock_set_back_a_little_slows_the_time_stamps_down(t *testing.T) {
 	now := moments(t)
 	// The last time stamp lies 20 s ahead of what the wall clock shows now.
-	st := &stream{start: now(-time.Hour), at: now(0), wall: now(20 * time.Second), total: 500 * joule}
+	st := &series{start: now(-time.Hour), at: now(0), wall: now(20 * time.Second), total: 500 * joule}
 	start := st.start
 	for _, step := range []struct{ at, want time.Duration }{
 		{10 * time.Second, 25 * time.Second}, // half of the 10 s that passed
@@ -269,7 +270,7 @@ func TestC10_wall_clock_set_back_a_little_slows_the_time_stamps_down(t *testing.
 		{40 * time.Second, 40 * time.Second}, // caught up
 		{50 * time.Second, 50 * time.Second},
 	} {
-		st.advance(&ledger.Account{At: now(step.at), Energy: 600 * joule})
+		st.advance(now(step.at), 600*joule)
 		require.True(t, st.wall.Equal(now(step.want).Round(0)), "at %v: %v", step.at, st.wall)
 	}
 	require.Equal(t, start, st.start, "the series goes on")
@@ -278,8 +279,8 @@ func TestC10_wall_clock_set_back_a_little_slows_the_time_stamps_down(t *testing.
 
 func TestC10_wall_clock_set_back_far_begins_a_new_series_and_loses_nothing(t *testing.T) {
 	now := moments(t)
-	st := &stream{start: now(-time.Hour), at: now(0), wall: now(time.Hour), total: 500 * joule}
-	st.advance(&ledger.Account{At: now(10 * time.Second), Energy: 600 * joule})
+	st := &series{start: now(-time.Hour), at: now(0), wall: now(time.Hour), total: 500 * joule}
+	st.advance(now(10*time.Second), 600*joule)
 	require.Equal(t, 500*joule, st.base, "the new series begins where the old one ended")
 	require.True(t, st.start.Equal(now(0).Round(0)), "ten seconds before the reading")
 	require.True(t, st.wall.Equal(now(10*time.Second).Round(0)))

@@ -2,6 +2,7 @@ package powerreceiver
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,11 +61,7 @@ func (g *gpus) sampler(t *testing.T) (*scraper, func(message string) int) {
 }
 
 func classes(s *sampler) map[string]sensor.Class {
-	got := map[string]sensor.Class{}
-	for name, class := range s.unavailable {
-		got[name] = class
-	}
-	return got
+	return maps.Collect(s.unavailable)
 }
 
 // between calls f while no sample is taken.
@@ -93,7 +90,7 @@ func energies(s *sampler) (parts map[string]float64, host float64) {
 func TestASpareThatIsNotNeededIsNeitherOpenedNorUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gpus{fails: func(since time.Duration) bool { // never for as long as it takes
-			return since%(time.Minute) > 35*time.Second
+			return since%time.Minute > 35*time.Second
 		}}
 		s, _ := g.sampler(t)
 		require.NoError(t, s.sampler.start(t.Context()))

@@ -32,8 +32,8 @@ func (t *selfTelemetry) sampled(ctx context.Context, d time.Duration) {
 }
 
 func (t *selfTelemetry) readFailed(ctx context.Context, sensorName string, class sensor.Class, n uint64) {
-	t.builder.ReceiverPowerReadErrors.Add(ctx, int64(n), metric.WithAttributes(
-		attribute.String("carbon.sensor", sensorName), attribute.String("error.type", string(class)))) //nolint:gosec // counts events
+	t.builder.ReceiverPowerReadErrors.Add(ctx, int64(n), metric.WithAttributes( //nolint:gosec // counts events
+		attribute.String("carbon.sensor", sensorName), attribute.String("error.type", string(class))))
 }
 
 // observe publishes the counts of the ledger when the Collector's own telemetry
@@ -109,6 +109,22 @@ func (t *selfTelemetry) observe(s *sampler) error {
 				for name, class := range s.unavailable {
 					o.Observe(1, metric.WithAttributes(attribute.String("carbon.sensor", name), attribute.String("error.type", string(class))))
 				}
+				return nil
+			})
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerWorkloadsCallback(func(_ context.Context, o metric.Int64Observer) error {
+				s.eachKind(func(kind string, n int) {
+					o.Observe(int64(n), metric.WithAttributes(attribute.String("kind", kind)))
+				})
+				return nil
+			})
+		},
+		func() error {
+			return t.builder.RegisterReceiverPowerWorkloadReadErrorsCallback(func(_ context.Context, o metric.Int64Observer) error {
+				s.eachUnread(func(class string, n uint64) {
+					o.Observe(int64(n), metric.WithAttributes(attribute.String("error.type", class))) //nolint:gosec // counts reads
+				})
 				return nil
 			})
 		},

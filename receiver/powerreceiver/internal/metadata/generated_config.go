@@ -10,6 +10,26 @@ import (
 	"go.opentelemetry.io/collector/filter"
 )
 
+// CarbonEnergyMetricConfig provides config for the carbon.energy metric.
+type CarbonEnergyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *CarbonEnergyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // CarbonSensorEnergyMetricAttributeKey specifies the key of an attribute for the carbon.sensor.energy metric.
 type CarbonSensorEnergyMetricAttributeKey string
 
@@ -247,6 +267,7 @@ func (ms *HwPowerMetricConfig) Validate() error {
 
 // MetricsConfig provides config for power metrics.
 type MetricsConfig struct {
+	CarbonEnergy       CarbonEnergyMetricConfig       `mapstructure:"carbon.energy"`
 	CarbonSensorEnergy CarbonSensorEnergyMetricConfig `mapstructure:"carbon.sensor.energy"`
 	HwEnergy           HwEnergyMetricConfig           `mapstructure:"hw.energy"`
 	HwHostEnergy       HwHostEnergyMetricConfig       `mapstructure:"hw.host.energy"`
@@ -256,6 +277,9 @@ type MetricsConfig struct {
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
+		CarbonEnergy: CarbonEnergyMetricConfig{
+			Enabled: true,
+		},
 		CarbonSensorEnergy: CarbonSensorEnergyMetricConfig{
 			Enabled:             false,
 			AggregationStrategy: AggregationStrategySum,
@@ -308,16 +332,64 @@ func (rac *ResourceAttributeConfig) Unmarshal(parser *confmap.Conf) error {
 
 // ResourceAttributesConfig provides config for power resource attributes.
 type ResourceAttributesConfig struct {
-	HostID   ResourceAttributeConfig `mapstructure:"host.id"`
-	HostName ResourceAttributeConfig `mapstructure:"host.name"`
+	ContainerID           ResourceAttributeConfig `mapstructure:"container.id"`
+	ContainerRuntime      ResourceAttributeConfig `mapstructure:"container.runtime"`
+	HostID                ResourceAttributeConfig `mapstructure:"host.id"`
+	HostName              ResourceAttributeConfig `mapstructure:"host.name"`
+	K8sPodUID             ResourceAttributeConfig `mapstructure:"k8s.pod.uid"`
+	ProcessCreationTime   ResourceAttributeConfig `mapstructure:"process.creation.time"`
+	ProcessExecutableName ResourceAttributeConfig `mapstructure:"process.executable.name"`
+	ProcessLinuxCgroup    ResourceAttributeConfig `mapstructure:"process.linux.cgroup"`
+	ProcessOwner          ResourceAttributeConfig `mapstructure:"process.owner"`
+	ProcessPid            ResourceAttributeConfig `mapstructure:"process.pid"`
+	SlurmJobID            ResourceAttributeConfig `mapstructure:"slurm.job.id"`
+	SlurmStepID           ResourceAttributeConfig `mapstructure:"slurm.step.id"`
+	SystemdUnitName       ResourceAttributeConfig `mapstructure:"systemd.unit.name"`
+	VMName                ResourceAttributeConfig `mapstructure:"vm.name"`
 }
 
 func DefaultResourceAttributesConfig() ResourceAttributesConfig {
 	return ResourceAttributesConfig{
+		ContainerID: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		ContainerRuntime: ResourceAttributeConfig{
+			Enabled: true,
+		},
 		HostID: ResourceAttributeConfig{
 			Enabled: true,
 		},
 		HostName: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		K8sPodUID: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		ProcessCreationTime: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		ProcessExecutableName: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		ProcessLinuxCgroup: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		ProcessOwner: ResourceAttributeConfig{
+			Enabled: false,
+		},
+		ProcessPid: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		SlurmJobID: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		SlurmStepID: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		SystemdUnitName: ResourceAttributeConfig{
+			Enabled: true,
+		},
+		VMName: ResourceAttributeConfig{
 			Enabled: true,
 		},
 	}

@@ -26,6 +26,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					CarbonEnergy: CarbonEnergyMetricConfig{
+						Enabled: true,
+					},
 					CarbonSensorEnergy: CarbonSensorEnergyMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
@@ -49,8 +52,20 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
-					HostID:   ResourceAttributeConfig{Enabled: true},
-					HostName: ResourceAttributeConfig{Enabled: true},
+					ContainerID:           ResourceAttributeConfig{Enabled: true},
+					ContainerRuntime:      ResourceAttributeConfig{Enabled: true},
+					HostID:                ResourceAttributeConfig{Enabled: true},
+					HostName:              ResourceAttributeConfig{Enabled: true},
+					K8sPodUID:             ResourceAttributeConfig{Enabled: true},
+					ProcessCreationTime:   ResourceAttributeConfig{Enabled: true},
+					ProcessExecutableName: ResourceAttributeConfig{Enabled: true},
+					ProcessLinuxCgroup:    ResourceAttributeConfig{Enabled: true},
+					ProcessOwner:          ResourceAttributeConfig{Enabled: true},
+					ProcessPid:            ResourceAttributeConfig{Enabled: true},
+					SlurmJobID:            ResourceAttributeConfig{Enabled: true},
+					SlurmStepID:           ResourceAttributeConfig{Enabled: true},
+					SystemdUnitName:       ResourceAttributeConfig{Enabled: true},
+					VMName:                ResourceAttributeConfig{Enabled: true},
 				},
 			},
 		},
@@ -58,6 +73,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					CarbonEnergy: CarbonEnergyMetricConfig{
+						Enabled: false,
+					},
 					CarbonSensorEnergy: CarbonSensorEnergyMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
@@ -81,8 +99,20 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
-					HostID:   ResourceAttributeConfig{Enabled: false},
-					HostName: ResourceAttributeConfig{Enabled: false},
+					ContainerID:           ResourceAttributeConfig{Enabled: false},
+					ContainerRuntime:      ResourceAttributeConfig{Enabled: false},
+					HostID:                ResourceAttributeConfig{Enabled: false},
+					HostName:              ResourceAttributeConfig{Enabled: false},
+					K8sPodUID:             ResourceAttributeConfig{Enabled: false},
+					ProcessCreationTime:   ResourceAttributeConfig{Enabled: false},
+					ProcessExecutableName: ResourceAttributeConfig{Enabled: false},
+					ProcessLinuxCgroup:    ResourceAttributeConfig{Enabled: false},
+					ProcessOwner:          ResourceAttributeConfig{Enabled: false},
+					ProcessPid:            ResourceAttributeConfig{Enabled: false},
+					SlurmJobID:            ResourceAttributeConfig{Enabled: false},
+					SlurmStepID:           ResourceAttributeConfig{Enabled: false},
+					SystemdUnitName:       ResourceAttributeConfig{Enabled: false},
+					VMName:                ResourceAttributeConfig{Enabled: false},
 				},
 			},
 		},
@@ -90,11 +120,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(CarbonSensorEnergyMetricConfig{}, HwEnergyMetricConfig{}, HwHostEnergyMetricConfig{}, HwHostPowerMetricConfig{}, HwPowerMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(CarbonEnergyMetricConfig{}, CarbonSensorEnergyMetricConfig{}, HwEnergyMetricConfig{}, HwHostEnergyMetricConfig{}, HwHostPowerMetricConfig{}, HwPowerMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
 }
+
 func TestCarbonSensorEnergyMetricsConfig_Validate(t *testing.T) {
 	cfg := DefaultMetricsConfig().CarbonSensorEnergy
 	require.NoError(t, cfg.Validate())
@@ -153,15 +184,39 @@ func TestResourceAttributesConfig(t *testing.T) {
 		{
 			name: "all_set",
 			want: ResourceAttributesConfig{
-				HostID:   ResourceAttributeConfig{Enabled: true},
-				HostName: ResourceAttributeConfig{Enabled: true},
+				ContainerID:           ResourceAttributeConfig{Enabled: true},
+				ContainerRuntime:      ResourceAttributeConfig{Enabled: true},
+				HostID:                ResourceAttributeConfig{Enabled: true},
+				HostName:              ResourceAttributeConfig{Enabled: true},
+				K8sPodUID:             ResourceAttributeConfig{Enabled: true},
+				ProcessCreationTime:   ResourceAttributeConfig{Enabled: true},
+				ProcessExecutableName: ResourceAttributeConfig{Enabled: true},
+				ProcessLinuxCgroup:    ResourceAttributeConfig{Enabled: true},
+				ProcessOwner:          ResourceAttributeConfig{Enabled: true},
+				ProcessPid:            ResourceAttributeConfig{Enabled: true},
+				SlurmJobID:            ResourceAttributeConfig{Enabled: true},
+				SlurmStepID:           ResourceAttributeConfig{Enabled: true},
+				SystemdUnitName:       ResourceAttributeConfig{Enabled: true},
+				VMName:                ResourceAttributeConfig{Enabled: true},
 			},
 		},
 		{
 			name: "none_set",
 			want: ResourceAttributesConfig{
-				HostID:   ResourceAttributeConfig{Enabled: false},
-				HostName: ResourceAttributeConfig{Enabled: false},
+				ContainerID:           ResourceAttributeConfig{Enabled: false},
+				ContainerRuntime:      ResourceAttributeConfig{Enabled: false},
+				HostID:                ResourceAttributeConfig{Enabled: false},
+				HostName:              ResourceAttributeConfig{Enabled: false},
+				K8sPodUID:             ResourceAttributeConfig{Enabled: false},
+				ProcessCreationTime:   ResourceAttributeConfig{Enabled: false},
+				ProcessExecutableName: ResourceAttributeConfig{Enabled: false},
+				ProcessLinuxCgroup:    ResourceAttributeConfig{Enabled: false},
+				ProcessOwner:          ResourceAttributeConfig{Enabled: false},
+				ProcessPid:            ResourceAttributeConfig{Enabled: false},
+				SlurmJobID:            ResourceAttributeConfig{Enabled: false},
+				SlurmStepID:           ResourceAttributeConfig{Enabled: false},
+				SystemdUnitName:       ResourceAttributeConfig{Enabled: false},
+				VMName:                ResourceAttributeConfig{Enabled: false},
 			},
 		},
 	}

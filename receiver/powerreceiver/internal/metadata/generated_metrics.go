@@ -21,6 +21,10 @@ const (
 )
 
 var MetricsInfo = metricsInfo{
+	CarbonEnergy: metricInfo{
+		Name:       "carbon.energy",
+		Attributes: []string{"carbon.method", "carbon.share", "hw.type"},
+	},
 	CarbonSensorEnergy: metricInfo{
 		Name:       "carbon.sensor.energy",
 		Attributes: []string{"hw.id", "hw.type", "hw.name", "carbon.method", "carbon.sensor", "hw.parent"},
@@ -44,6 +48,7 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
+	CarbonEnergy       metricInfo
 	CarbonSensorEnergy metricInfo
 	HwEnergy           metricInfo
 	HwHostEnergy       metricInfo
@@ -70,6 +75,62 @@ func WithHwParentMetricAttribute(hwParentAttributeValue string) MetricAttributeO
 	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
 		dp.Attributes().PutStr("hw.parent", hwParentAttributeValue)
 	})
+}
+
+type metricCarbonEnergy struct {
+	data     pmetric.Metric           // data buffer for generated metric.
+	config   CarbonEnergyMetricConfig // metric config provided by user.
+	capacity int                      // max observed number of data points added to the metric.
+}
+
+// init fills carbon.energy metric with initial data.
+func (m *metricCarbonEnergy) init() {
+	m.data.SetName("carbon.energy")
+	m.data.SetDescription("Energy attributed to the workload that the resource names, or to the host where it names none. All series of a host add up to its hw.energy.")
+	m.data.SetUnit("J")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricCarbonEnergy) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, carbonMethodAttributeValue string, carbonShareAttributeValue string, hwTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("carbon.method", carbonMethodAttributeValue)
+	dp.Attributes().PutStr("carbon.share", carbonShareAttributeValue)
+	dp.Attributes().PutStr("hw.type", hwTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricCarbonEnergy) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricCarbonEnergy) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricCarbonEnergy(cfg CarbonEnergyMetricConfig) metricCarbonEnergy {
+	m := metricCarbonEnergy{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
 }
 
 type metricCarbonSensorEnergy struct {
@@ -504,6 +565,7 @@ type MetricsBuilder struct {
 	buildInfo                      component.BuildInfo  // contains version information.
 	resourceAttributeIncludeFilter map[string]filter.Filter
 	resourceAttributeExcludeFilter map[string]filter.Filter
+	metricCarbonEnergy             metricCarbonEnergy
 	metricCarbonSensorEnergy       metricCarbonSensorEnergy
 	metricHwEnergy                 metricHwEnergy
 	metricHwHostEnergy             metricHwHostEnergy
@@ -534,6 +596,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		startTime:                      pcommon.NewTimestampFromTime(time.Now()),
 		metricsBuffer:                  pmetric.NewMetrics(),
 		buildInfo:                      settings.BuildInfo,
+		metricCarbonEnergy:             newMetricCarbonEnergy(mbc.Metrics.CarbonEnergy),
 		metricCarbonSensorEnergy:       newMetricCarbonSensorEnergy(mbc.Metrics.CarbonSensorEnergy),
 		metricHwEnergy:                 newMetricHwEnergy(mbc.Metrics.HwEnergy),
 		metricHwHostEnergy:             newMetricHwHostEnergy(mbc.Metrics.HwHostEnergy),
@@ -541,6 +604,18 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricHwPower:                  newMetricHwPower(mbc.Metrics.HwPower),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+	}
+	if mbc.ResourceAttributes.ContainerID.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["container.id"] = filter.CreateFilter(mbc.ResourceAttributes.ContainerID.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ContainerID.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["container.id"] = filter.CreateFilter(mbc.ResourceAttributes.ContainerID.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ContainerRuntime.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["container.runtime"] = filter.CreateFilter(mbc.ResourceAttributes.ContainerRuntime.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ContainerRuntime.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["container.runtime"] = filter.CreateFilter(mbc.ResourceAttributes.ContainerRuntime.MetricsExclude)
 	}
 	if mbc.ResourceAttributes.HostID.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["host.id"] = filter.CreateFilter(mbc.ResourceAttributes.HostID.MetricsInclude)
@@ -553,6 +628,66 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 	}
 	if mbc.ResourceAttributes.HostName.MetricsExclude != nil {
 		mb.resourceAttributeExcludeFilter["host.name"] = filter.CreateFilter(mbc.ResourceAttributes.HostName.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.K8sPodUID.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["k8s.pod.uid"] = filter.CreateFilter(mbc.ResourceAttributes.K8sPodUID.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.K8sPodUID.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["k8s.pod.uid"] = filter.CreateFilter(mbc.ResourceAttributes.K8sPodUID.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ProcessCreationTime.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["process.creation.time"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessCreationTime.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ProcessCreationTime.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["process.creation.time"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessCreationTime.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ProcessExecutableName.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["process.executable.name"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessExecutableName.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ProcessExecutableName.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["process.executable.name"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessExecutableName.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ProcessLinuxCgroup.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["process.linux.cgroup"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessLinuxCgroup.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ProcessLinuxCgroup.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["process.linux.cgroup"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessLinuxCgroup.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ProcessOwner.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["process.owner"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessOwner.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ProcessOwner.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["process.owner"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessOwner.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ProcessPid.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["process.pid"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessPid.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ProcessPid.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["process.pid"] = filter.CreateFilter(mbc.ResourceAttributes.ProcessPid.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.SlurmJobID.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["slurm.job.id"] = filter.CreateFilter(mbc.ResourceAttributes.SlurmJobID.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.SlurmJobID.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["slurm.job.id"] = filter.CreateFilter(mbc.ResourceAttributes.SlurmJobID.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.SlurmStepID.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["slurm.step.id"] = filter.CreateFilter(mbc.ResourceAttributes.SlurmStepID.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.SlurmStepID.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["slurm.step.id"] = filter.CreateFilter(mbc.ResourceAttributes.SlurmStepID.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.SystemdUnitName.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["systemd.unit.name"] = filter.CreateFilter(mbc.ResourceAttributes.SystemdUnitName.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.SystemdUnitName.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["systemd.unit.name"] = filter.CreateFilter(mbc.ResourceAttributes.SystemdUnitName.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.VMName.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["vm.name"] = filter.CreateFilter(mbc.ResourceAttributes.VMName.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.VMName.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["vm.name"] = filter.CreateFilter(mbc.ResourceAttributes.VMName.MetricsExclude)
 	}
 
 	for _, op := range options {
@@ -624,6 +759,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
+	mb.metricCarbonEnergy.emit(ils.Metrics())
 	mb.metricCarbonSensorEnergy.emit(ils.Metrics())
 	mb.metricHwEnergy.emit(ils.Metrics())
 	mb.metricHwHostEnergy.emit(ils.Metrics())
@@ -658,6 +794,11 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	metrics := mb.metricsBuffer
 	mb.metricsBuffer = pmetric.NewMetrics()
 	return metrics
+}
+
+// RecordCarbonEnergyDataPoint adds a data point to carbon.energy metric.
+func (mb *MetricsBuilder) RecordCarbonEnergyDataPoint(ts pcommon.Timestamp, val float64, carbonMethodAttributeValue string, carbonShareAttributeValue string, hwTypeAttributeValue string) {
+	mb.metricCarbonEnergy.recordDataPoint(mb.startTime, ts, val, carbonMethodAttributeValue, carbonShareAttributeValue, hwTypeAttributeValue)
 }
 
 // RecordCarbonSensorEnergyDataPoint adds a data point to carbon.sensor.energy metric.

@@ -78,6 +78,9 @@ func TestMetricsBuilder(t *testing.T) {
 
 			defaultMetricsCount := 0
 			allMetricsCount := 0
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordCarbonEnergyDataPoint(ts, 1, "carbon.method-val", "carbon.share-val", "hw.type-val")
 
 			allMetricsCount++
 			mb.RecordCarbonSensorEnergyDataPoint(ts, 1, "hw.id-val", "hw.type-val", "hw.name-val", "carbon.method-val", "carbon.sensor-val", WithHwParentMetricAttribute("hw.parent-val"))
@@ -104,8 +107,20 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 
 			rb := mb.NewResourceBuilder()
+			rb.SetContainerID("container.id-val")
+			rb.SetContainerRuntime("container.runtime-val")
 			rb.SetHostID("host.id-val")
 			rb.SetHostName("host.name-val")
+			rb.SetK8sPodUID("k8s.pod.uid-val")
+			rb.SetProcessCreationTime("process.creation.time-val")
+			rb.SetProcessExecutableName("process.executable.name-val")
+			rb.SetProcessLinuxCgroup("process.linux.cgroup-val")
+			rb.SetProcessOwner("process.owner-val")
+			rb.SetProcessPid(11)
+			rb.SetSlurmJobID("slurm.job.id-val")
+			rb.SetSlurmStepID("slurm.step.id-val")
+			rb.SetSystemdUnitName("systemd.unit.name-val")
+			rb.SetVMName("vm.name-val")
 			res := rb.Emit()
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
@@ -139,6 +154,29 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
+				case "carbon.energy":
+					assert.False(t, validatedMetrics["carbon.energy"], "Found a duplicate in the metrics slice: carbon.energy")
+					validatedMetrics["carbon.energy"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Energy attributed to the workload that the resource names, or to the host where it names none. All series of a host add up to its hw.energy.", mi.Description())
+					assert.Equal(t, "J", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					carbonMethodAttrVal, ok := dp.Attributes().Get("carbon.method")
+					assert.True(t, ok)
+					assert.Equal(t, "carbon.method-val", carbonMethodAttrVal.Str())
+					carbonShareAttrVal, ok := dp.Attributes().Get("carbon.share")
+					assert.True(t, ok)
+					assert.Equal(t, "carbon.share-val", carbonShareAttrVal.Str())
+					hwTypeAttrVal, ok := dp.Attributes().Get("hw.type")
+					assert.True(t, ok)
+					assert.Equal(t, "hw.type-val", hwTypeAttrVal.Str())
 				case "carbon.sensor.energy":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["carbon.sensor.energy"], "Found a duplicate in the metrics slice: carbon.sensor.energy")

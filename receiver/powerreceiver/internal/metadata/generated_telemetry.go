@@ -25,21 +25,23 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                          metric.Meter
-	mu                             sync.Mutex
-	registrations                  []metric.Registration
-	ReceiverPowerEnvelopeDemoted   metric.Int64ObservableGauge
-	ReceiverPowerGapTime           metric.Float64ObservableCounter
-	ReceiverPowerGlitchesCorrected metric.Int64ObservableCounter
-	ReceiverPowerIdleFloor         metric.Float64ObservableGauge
-	ReceiverPowerIgnoredReadings   metric.Int64ObservableCounter
-	ReceiverPowerReadErrors        metric.Int64Counter
-	ReceiverPowerResets            metric.Int64ObservableCounter
-	ReceiverPowerSampleDuration    metric.Float64Histogram
-	ReceiverPowerSensorDifference  metric.Float64ObservableGauge
-	ReceiverPowerSensorUnavailable metric.Int64ObservableGauge
-	ReceiverPowerSuspectReadings   metric.Int64ObservableCounter
-	ReceiverPowerWraps             metric.Int64ObservableCounter
+	meter                           metric.Meter
+	mu                              sync.Mutex
+	registrations                   []metric.Registration
+	ReceiverPowerEnvelopeDemoted    metric.Int64ObservableGauge
+	ReceiverPowerGapTime            metric.Float64ObservableCounter
+	ReceiverPowerGlitchesCorrected  metric.Int64ObservableCounter
+	ReceiverPowerIdleFloor          metric.Float64ObservableGauge
+	ReceiverPowerIgnoredReadings    metric.Int64ObservableCounter
+	ReceiverPowerReadErrors         metric.Int64Counter
+	ReceiverPowerResets             metric.Int64ObservableCounter
+	ReceiverPowerSampleDuration     metric.Float64Histogram
+	ReceiverPowerSensorDifference   metric.Float64ObservableGauge
+	ReceiverPowerSensorUnavailable  metric.Int64ObservableGauge
+	ReceiverPowerSuspectReadings    metric.Int64ObservableCounter
+	ReceiverPowerWorkloadReadErrors metric.Int64ObservableCounter
+	ReceiverPowerWorkloads          metric.Int64ObservableGauge
+	ReceiverPowerWraps              metric.Int64ObservableCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -188,6 +190,36 @@ func (builder *TelemetryBuilder) RegisterReceiverPowerSuspectReadingsCallback(cb
 	return nil
 }
 
+// RegisterReceiverPowerWorkloadReadErrorsCallback sets callback for observable ReceiverPowerWorkloadReadErrors metric.
+func (builder *TelemetryBuilder) RegisterReceiverPowerWorkloadReadErrorsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverPowerWorkloadReadErrors, obs: o})
+		return nil
+	}, builder.ReceiverPowerWorkloadReadErrors)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverPowerWorkloadsCallback sets callback for observable ReceiverPowerWorkloads metric.
+func (builder *TelemetryBuilder) RegisterReceiverPowerWorkloadsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverPowerWorkloads, obs: o})
+		return nil
+	}, builder.ReceiverPowerWorkloads)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverPowerWrapsCallback sets callback for observable ReceiverPowerWraps metric.
 func (builder *TelemetryBuilder) RegisterReceiverPowerWrapsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -306,6 +338,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_power_suspect_readings",
 		metric.WithDescription("Readings that were implausible and held back until the next one. [Alpha]"),
 		metric.WithUnit("{reading}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverPowerWorkloadReadErrors, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_power_workload_read_errors",
+		metric.WithDescription("Files of cgroups and processes that could not be read. What was used there is counted as exited or system. [Alpha]"),
+		metric.WithUnit("{file}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverPowerWorkloads, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_power_workloads",
+		metric.WithDescription("Workloads that energy is attributed to now. [Alpha]"),
+		metric.WithUnit("{workload}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverPowerWraps, err = builder.meter.Int64ObservableCounter(
