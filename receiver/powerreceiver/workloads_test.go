@@ -193,7 +193,7 @@ func TestC58_energy_goes_to_who_used_the_time(t *testing.T) {
 
 // Of the package's 100 W, 40 W are configured as its idle power: 400 J of 1000 J. The
 // container used 3 s of 4 s: 450 J of the 600 J.
-func TestC62_idle_energy_is_a_share_of_its_own(t *testing.T) {
+func TestIdleEnergyIsAShareOfItsOwn(t *testing.T) {
 	web := &usage.Workload{ID: "/docker/a", Kind: usage.Container, ContainerID: "aaaa"}
 	s, _ := scripted(t, hundredWatts(3))
 	s.sampler.idle = newIdleFloors(map[string]float64{"cpu": 40}, nil)
@@ -210,7 +210,7 @@ func TestC62_idle_energy_is_a_share_of_its_own(t *testing.T) {
 // A container ends after 10 s, having used all of the first 1000 J. With a retention of
 // 15 s it is told at 20 s, still, and at 30 s its series ends: one point without a value. Of
 // the same name, another begins at 30 s and starts at zero.
-func TestC65_a_series_that_ends_says_so_once(t *testing.T) {
+func TestASeriesThatEndsSaysSoOnce(t *testing.T) {
 	first := &usage.Workload{ID: "/docker/a", Kind: usage.Container, ContainerID: "aaaa"}
 	second := &usage.Workload{ID: "/docker/a", Kind: usage.Container, ContainerID: "aaaa"}
 	s, _ := scripted(t, hundredWatts(7))
@@ -328,7 +328,7 @@ func TestWhatTheAttributesDoNotTellApartIsToldTogether(t *testing.T) {
 
 // A GPU of 300 W is used by two processes, 6 s and 3 s of 10 s: 2000 J and 1000 J of
 // 3000 J, whatever the GPU did in the remaining second. One of them runs in a container.
-func TestC66_a_gpu_is_divided_by_what_its_processes_did(t *testing.T) {
+func TestAGPUIsDividedByWhatItsProcessesDid(t *testing.T) {
 	gpu := &sensor.Part{ID: "nvml:GPU-0", Name: "H100", Type: "gpu", Sensor: "nvml", Method: sensor.Measured, Socket: -1, Die: -1}
 	fake := &usedGPU{part: gpu, uses: []sensor.ProcessUse{
 		{GPU: gpu, PID: 10, Instance: sensor.Unallocated, Busy: 6 * time.Second},
