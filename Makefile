@@ -132,6 +132,11 @@ bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s)
 	@go test $(BENCHFLAGS) $$(grep -rl --include='*_test.go' --exclude-dir=bench '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 	@go -C internal/bench test $(BENCHFLAGS) ./...
 
+.PHONY: overhead
+overhead: $(COLLECTOR) ## measure what the built collector costs beside 200 to 10,000 processes (Linux, minutes)
+	@go run ./scripts/overhead -collector $(COLLECTOR)
+	@go run ./scripts/overhead -collector $(COLLECTOR) -processes 2000 -running 2000
+
 .PHONY: fuzz
 fuzz: ## run every fuzz test for FUZZTIME, 30s by default
 	@targets=$$(grep -rHoE --include='*_test.go' '^func Fuzz\w+' . | grep -v '/testdata/' | sort); \

@@ -3,6 +3,7 @@ package powerreceiver
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -476,3 +477,22 @@ func (r *repeating) Read(_ context.Context, dst []usage.Usage) ([]usage.Usage, e
 	return append(dst, r.usages...), nil
 }
 func (r *repeating) Busy() usage.Busy { return usage.Busy{Sockets: r.sockets, CPUs: 4} }
+
+// BenchmarkScrapeOfWorkloads is a collection of a machine where 2,000 containers run.
+func BenchmarkScrapeOfWorkloads(b *testing.B) {
+	pkg := rapl("package-0", "cpu", sensor.Primary, 0)
+	s, _ := scripted(b, &sensortest.Fake{Next: func(n int, _ time.Time) sensortest.Step {
+		return sensortest.Step{Readings: []sensor.Reading{counting(pkg, at(time.Duration(n)*time.Second), unit.Microjoules(n)*100*joule)}}
+	}})
+	var all []usage.Usage
+	for i := range 2000 {
+		all = append(all, used(&usage.Workload{Kind: usage.Container, ContainerID: fmt.Sprintf("%064x", i)}, time.Millisecond))
+	}
+	s.sampler.workload = &repeating{usages: all, sockets: []usage.SocketBusy{{CPU: 3 * time.Second}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.scrape(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
