@@ -350,13 +350,13 @@ func (s *sampler) sample(ctx context.Context) {
 	}
 	s.readings = readings
 	s.crossCheck.book(readings, s.logger)
-	used := s.readWorkloads(ctx)
+	used, told := s.readWorkloads(ctx)
 	s.mu.Lock()
 	for _, p := range s.paused {
 		s.ledger.Pause(p)
 	}
 	s.ledger.Book(readings)
-	if s.workload != nil {
+	if told {
 		s.ledger.Attribute(used)
 		s.reads = s.workload.Stats()
 	}

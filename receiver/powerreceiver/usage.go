@@ -49,20 +49,25 @@ func (s *sampler) openWorkloads(c *Config) {
 	s.workload = r
 }
 
-// readWorkloads returns what was used since the last sample.
-func (s *sampler) readWorkloads(ctx context.Context) ledger.Use {
+// readWorkloads returns what was used since it last did. It does not where ctx has
+// ended: what was used until then is told by the next call, and divides the energy that
+// was booked meanwhile.
+func (s *sampler) readWorkloads(ctx context.Context) (u ledger.Use, ok bool) {
 	if s.workload == nil {
-		return ledger.Use{}
+		return u, false
 	}
 	var err error
 	s.usages, err = s.workload.Read(ctx, s.usages[:0])
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return u, false
+	}
 	s.tellUnread(err)
 	return ledger.Use{
 		Usages: s.usages,
 		Busy:   s.workload.Busy(),
 		GPUs:   s.gpus.read(s.sources, s.workload),
 		Floor:  s.idlePower,
-	}
+	}, true
 }
 
 // tellUnread says what of the workloads cannot be read: each class of failures when it

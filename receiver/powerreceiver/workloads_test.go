@@ -38,7 +38,10 @@ type machineReader struct {
 	closed int
 }
 
-func (r *machineReader) Read(_ context.Context, dst []usage.Usage) ([]usage.Usage, error) {
+func (r *machineReader) Read(ctx context.Context, dst []usage.Usage) ([]usage.Usage, error) {
+	if err := ctx.Err(); err != nil {
+		return dst, err
+	}
 	var now tick
 	if r.next < len(r.ticks) {
 		now = r.ticks[r.next]
@@ -444,6 +447,28 @@ func TestWorkloadsAreCountedByKind(t *testing.T) {
 	assert.Equal(t, map[string]int{"container": 2, "service": 1}, count())
 	scrape(t, s)
 	assert.Equal(t, map[string]int{"container": 1, "service": 1}, count())
+}
+
+// A sample that is cut off reads nothing of who used the machine; what was used until
+// then divides the energy of that time when it is known: all of 1000 J and 1000 J.
+func TestASampleThatIsCutOffGivesNothingToTheMachine(t *testing.T) {
+	web := &usage.Workload{ID: "/docker/a", Kind: usage.Container, ContainerID: "aaaa"}
+	s, _ := scripted(t, hundredWatts(5))
+	s.sampler.workload = &machineReader{ticks: []tick{
+		{usages: []usage.Usage{used(web, 0)}},
+		{usages: []usage.Usage{used(web, time.Second)}, busy: time.Second},
+		{usages: []usage.Usage{used(web, time.Second)}, busy: time.Second},
+	}}
+	scrape(t, s)
+	scrape(t, s)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.sampler.sample(ended)
+	md := scrape(t, s)
+	got := joules(md)
+	assert.Zero(t, got["/system/cpu"])
+	assert.Positive(t, got["aaaa/workload/cpu"])
+	requireConserved(t, md)
 }
 
 // In steady state nothing is allocated for who used the machine, until it is exported.
