@@ -18,17 +18,21 @@ const (
 	Learned
 	// Extrapolated idle power is where the line through busy times meets no use.
 	Extrapolated
+	// Modelled idle power is that of the model that tells the energy.
+	Modelled
 	// Configured idle power was given by the user.
 	Configured
 )
 
-// String returns "unknown", "learned", "extrapolated" or "configured".
+// String returns "unknown", "learned", "extrapolated", "modelled" or "configured".
 func (o Origin) String() string {
 	switch o {
 	case Learned:
 		return "learned"
 	case Extrapolated:
 		return "extrapolated"
+	case Modelled:
+		return "modelled"
 	case Configured:
 		return "configured"
 	}

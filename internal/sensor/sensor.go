@@ -92,6 +92,8 @@ type Part struct {
 	// MaxPower is the largest plausible power, for telling a wrap from a glitch;
 	// 0 means unknown (the ledger then takes 1 kW).
 	MaxPower unit.Microwatts
+	// Idle is what it draws unused, where that is known beforehand; 0: it is not.
+	Idle unit.Microwatts
 	// Step is the counter's increment where it is coarse (1 J for psys of some
 	// servers); 0 means finer than 1 mJ.
 	Step unit.Microjoules

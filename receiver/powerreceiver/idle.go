@@ -209,6 +209,9 @@ func (f *idleFloors) value(of *sensor.Part) (unit.Microwatts, energy.Origin) {
 			return unit.FromWatts(w), energy.Configured
 		}
 	}
+	if of.Idle > 0 {
+		return of.Idle, energy.Modelled
+	}
 	if p := f.parts[of]; p != nil {
 		return p.floor.Value()
 	}

@@ -105,6 +105,17 @@ func requireIdle(t *testing.T, s *sampler, id, origin string, want, within float
 	require.InDelta(t, want, got.watts, within, id)
 }
 
+// What the model takes to be idle is known from the first sample.
+func TestTheIdlePowerOfTheModelIsNotLearned(t *testing.T) {
+	modelled := &sensor.Part{ID: "model:cpu", Type: "cpu", Sensor: "model", Method: sensor.Modelled, Socket: -1, Die: -1, Idle: 20 * unit.Watt}
+	s, _ := scripted(t, sensortest.NewFake(sensortest.Step{Readings: []sensor.Reading{counting(modelled, noon, 0)}}))
+	s.sampler.idle = newIdleFloors(nil, nil)
+	s.sampler.sample(t.Context())
+	requireIdle(t, s.sampler, "model:cpu", "modelled", 20, 0)
+	s.sampler.idle.configured = map[string]float64{"cpu": 25}
+	requireIdle(t, s.sampler, "model:cpu", "configured", 25, 0)
+}
+
 func TestC69_an_idle_machine_tells_the_floor_of_its_parts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newIdleMachine()

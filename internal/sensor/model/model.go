@@ -128,16 +128,16 @@ func open(c Config) (*Sensor, error) {
 	}
 	return &Sensor{
 		config: c, curve: cv, flat: cv.flat(), memory: m,
-		cpuPart:    part("cpu", cv.full()),
-		memoryPart: part("memory", m.power),
+		cpuPart:    part("cpu", cv.idle(), cv.full()),
+		memoryPart: part("memory", m.power, m.power),
 	}, nil
 }
 
-func part(hwType string, full unit.Microwatts) sensor.Part {
+func part(hwType string, idle, full unit.Microwatts) sensor.Part {
 	return sensor.Part{
 		ID: name + ":" + hwType, Name: hwType, Type: hwType,
 		Sensor: name, Method: sensor.Modelled, Role: sensor.Primary,
-		Socket: -1, Die: -1, MaxPower: 2 * full,
+		Socket: -1, Die: -1, MaxPower: 2 * full, Idle: idle,
 	}
 }
 

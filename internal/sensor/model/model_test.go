@@ -339,11 +339,11 @@ func TestParts(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, sensor.Part{
 		ID: "model:cpu", Name: "cpu", Type: "cpu", Sensor: "model", Method: sensor.Modelled, Role: sensor.Primary,
-		Socket: -1, Die: -1, MaxPower: unit.FromWatts(2 * 26.25),
+		Socket: -1, Die: -1, MaxPower: unit.FromWatts(2 * 26.25), Idle: unit.FromWatts(3.15), // 9 % of 35 W
 	}, s.cpuPart)
 	assert.Equal(t, sensor.Part{
 		ID: "model:memory", Name: "memory", Type: "memory", Sensor: "model", Method: sensor.Modelled, Role: sensor.Primary,
-		Socket: -1, Die: -1, MaxPower: unit.FromWatts(2 * 3.136),
+		Socket: -1, Die: -1, MaxPower: unit.FromWatts(2 * 3.136), Idle: unit.FromWatts(3.136),
 	}, s.memoryPart)
 }
 
