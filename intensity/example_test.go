@@ -51,3 +51,93 @@ func ExampleKind() {
 	}
 	// Output: pricing the last hour: electricity_maps FR: throttled - again in 1m0s
 }
+
+// forecast is made of hourly values, ± 10 %.
+func forecast(from time.Time, grams ...float64) intensity.Series {
+	s := intensity.Series{From: from, To: from.Add(time.Duration(len(grams)) * time.Hour)}
+	for i, g := range grams {
+		start := from.Add(time.Duration(i) * time.Hour)
+		s.Slots = append(s.Slots, &intensity.Slot{
+			Start: start, End: start.Add(time.Hour), GramsPerKWh: g,
+			Quality: intensity.Predicted, Spread: intensity.Spread{Half: 0.1, From: "assumed"},
+		})
+	}
+	return s
+}
+
+// A job of 90 minutes that may begin at 18:00 and has to be done by midnight. Its
+// end touches the border at 22:00; beginning at 20:00 or 21:00 would be dearer.
+func ExampleBestWindow() {
+	evening := time.Date(2026, 6, 1, 18, 0, 0, 0, time.UTC)
+	series := forecast(evening, 300, 240, 150, 100, 180, 220)
+	plan, err := intensity.BestWindow(series, intensity.Job{
+		Duration: 90 * time.Minute, Earliest: evening, Deadline: evening.Add(6 * time.Hour),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s to %s at %.1f g/kWh\n", plan.Start.Format("15:04"), plan.End.Format("15:04"), plan.GramsPerKWh)
+	fmt.Printf("%.0f %% less than the %g g/kWh of starting at once\n", 100*plan.Saving.Share(), plan.Saving.AtOnce)
+	if plan.Saving.Clear {
+		fmt.Println("worth the wait")
+	}
+	// Output:
+	// 20:30 to 22:00 at 116.7 g/kWh
+	// 58 % less than the 280 g/kWh of starting at once
+	// worth the wait
+}
+
+func ExampleBestWindows() {
+	evening := time.Date(2026, 6, 1, 18, 0, 0, 0, time.UTC)
+	plans, err := intensity.BestWindows(forecast(evening, 300, 240, 150, 100, 180, 220), intensity.Job{Duration: time.Hour}, 3)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, p := range plans {
+		fmt.Println(p.Start.Format("15:04"), p.GramsPerKWh, "g/kWh")
+	}
+	// Output:
+	// 21:00 100 g/kWh
+	// 20:00 150 g/kWh
+	// 22:00 180 g/kWh
+}
+
+// A job that can be paused takes the cheapest hours wherever they are, or, with a
+// MinChunk, the best runs that are long enough.
+func ExampleBestSlots() {
+	evening := time.Date(2026, 6, 1, 18, 0, 0, 0, time.UTC)
+	series := forecast(evening, 300, 90, 150, 100, 110, 220)
+	for _, chunk := range []time.Duration{0, 90 * time.Minute} {
+		plan, err := intensity.BestSlots(series, intensity.Job{Duration: 3 * time.Hour, MinChunk: chunk})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, run := range plan.Runs {
+			fmt.Print(run.Start.Format("15:04"), "–", run.End.Format("15:04"), " ")
+		}
+		fmt.Printf("at %.1f g/kWh\n", plan.GramsPerKWh)
+	}
+	// Output:
+	// 19:00–20:00 21:00–23:00 at 100.0 g/kWh
+	// 19:00–20:30 21:00–22:30 at 106.7 g/kWh
+}
+
+// The first candidate is where the job runs if nothing moves it. With BestWindow
+// in place of BestSlots, the job would not be interrupted.
+func ExampleBestRegion() {
+	evening := time.Date(2026, 6, 1, 18, 0, 0, 0, time.UTC)
+	choice, err := intensity.BestRegion([]intensity.Candidate{
+		{Name: "europe-west3", Series: forecast(evening, 420, 400, 380, 390)},
+		{Name: "europe-west9", Series: forecast(evening, 45, 40, 44, 38)},
+	}, intensity.Job{Duration: 2 * time.Hour}, intensity.BestSlots)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s in %d runs, %g g/kWh less than at once in europe-west3\n",
+		choice.Name, len(choice.Plan.Runs), choice.Saving.GramsPerKWh)
+	// Output: europe-west9 in 2 runs, 371 g/kWh less than at once in europe-west3
+}

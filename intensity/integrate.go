@@ -59,13 +59,7 @@ func Integrate(uses []Use, s Series) Emission {
 	for _, u := range uses {
 		grid.Each(u.Start, u.End, u.Joules, price)
 	}
-	if e.Grams > 0 {
-		var squares float64
-		for _, g := range groups {
-			squares += g.half * g.half
-		}
-		e.Half = math.Sqrt(squares) / e.Grams
-	}
+	e.Half = relative(combined(groups), e.Grams)
 	return e
 }
 
@@ -85,4 +79,13 @@ func add(groups []group, s *Slot, grams float64) []group {
 		}
 	}
 	return append(groups, group{provider: s.Origin.Provider, method: s.Origin.Method, half: grams * s.Spread.Half})
+}
+
+// combined returns the half-width of groups that err independently of each other.
+func combined(groups []group) float64 {
+	var squares float64
+	for _, g := range groups {
+		squares += g.half * g.half
+	}
+	return math.Sqrt(squares)
 }

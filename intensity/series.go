@@ -37,20 +37,27 @@ func (s *Slot) Check() error {
 // CheckSlots returns an error of KindMalformed unless every slot passes Check, the
 // slots are sorted, none overlaps the next, and all have one Basis.
 func CheckSlots(slots []*Slot) error {
-	for i, s := range slots {
-		if err := s.Check(); err != nil {
+	var before *Slot
+	for _, s := range slots {
+		if err := s.follows(before); err != nil {
 			return err
 		}
-		if i == 0 {
-			continue
-		}
-		before := slots[i-1]
-		if s.Start.Before(before.End) {
-			return malformed("slot from %s begins before the one from %s ends", stamp(s.Start), stamp(before.Start))
-		}
-		if s.Basis != before.Basis {
-			return malformed("slot from %s is %s, the one before %s", stamp(s.Start), s.Basis, before.Basis)
-		}
+		before = s
+	}
+	return nil
+}
+
+// follows checks a slot and that it may stand behind another; nil for the first.
+func (s *Slot) follows(before *Slot) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	switch {
+	case before == nil:
+	case s.Start.Before(before.End):
+		return malformed("slot from %s begins before the one from %s ends", stamp(s.Start), stamp(before.Start))
+	case s.Basis != before.Basis:
+		return malformed("slot from %s is %s, the one before %s", stamp(s.Start), s.Basis, before.Basis)
 	}
 	return nil
 }
