@@ -141,3 +141,30 @@ func ExampleBestRegion() {
 		choice.Name, len(choice.Plan.Runs), choice.Saving.GramsPerKWh)
 	// Output: europe-west9 in 2 runs, 371 g/kWh less than at once in europe-west3
 }
+
+// Two missing hours: the first gets the value before, the second the one after.
+func ExampleFill() {
+	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	series := intensity.Series{From: noon.Add(-time.Hour), To: noon.Add(3 * time.Hour), Slots: []*intensity.Slot{
+		{Start: noon.Add(-time.Hour), End: noon, GramsPerKWh: 100, Quality: intensity.Measured},
+		{Start: noon.Add(2 * time.Hour), End: noon.Add(3 * time.Hour), GramsPerKWh: 180, Quality: intensity.Measured},
+	}}
+	filled, err := intensity.Fill(series, intensity.Rules{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, s := range filled.Slots {
+		fmt.Printf("%s %g g/kWh, %s [%s]\n", s.Start.Format("15:04"), s.GramsPerKWh, s.Quality, s.Flags)
+	}
+	e := intensity.Integrate([]intensity.Use{
+		{Start: noon.Add(-time.Hour), End: noon.Add(3 * time.Hour), Joules: 4 * 3.6e6},
+	}, filled)
+	fmt.Printf("%g g ± %.1f %%, %.0f %% of the energy met gaps\n", e.Grams, 100*e.Half, 100*e.FilledShare())
+	// Output:
+	// 11:00 100 g/kWh, measured []
+	// 12:00 100 g/kWh, estimated [filled_neighbor]
+	// 13:00 180 g/kWh, estimated [filled_neighbor]
+	// 14:00 180 g/kWh, measured []
+	// 560 g ± 16.5 %, 50 % of the energy met gaps
+}

@@ -27,6 +27,34 @@ type Emission struct {
 	Half   float64
 	Worst  Quality   // of the slots that were used; 0 if none was
 	Latest time.Time // newest UpdatedAt that went in: the version of the result
+	Filled Filled    // what of Grams and Joules met slots that Fill had put into gaps
+}
+
+// Filled is a part of an Emission, by the rule of Fill that gave it its price.
+type Filled struct {
+	Neighbor  Amount // a slot next to the gap
+	DayBefore Amount // the same hour of the day before
+	Fallback  Amount // the last resort
+}
+
+// Amount is energy and what it emitted.
+type Amount struct{ Grams, Joules float64 }
+
+// Total adds up the rules.
+func (f Filled) Total() Amount {
+	return Amount{
+		Grams:  f.Neighbor.Grams + f.DayBefore.Grams + f.Fallback.Grams,
+		Joules: f.Neighbor.Joules + f.DayBefore.Joules + f.Fallback.Joules,
+	}
+}
+
+// FilledShare returns the part of all energy that met filled gaps: 0.02 is 2 %. It
+// is 0 if there was no energy.
+func (e Emission) FilledShare() float64 {
+	if e.Joules <= 0 {
+		return 0
+	}
+	return e.Filled.Total().Joules / e.Joules
 }
 
 // Integrate prices uses with s. It cuts every Use at slot borders, because the
@@ -54,6 +82,7 @@ func Integrate(uses []Use, s Series) Emission {
 		if slot.Origin.UpdatedAt.After(e.Latest) {
 			e.Latest = slot.Origin.UpdatedAt
 		}
+		e.Filled.add(slot.Flags, grams, joules)
 		groups = add(groups, slot, grams)
 	}
 	for _, u := range uses {
@@ -61,6 +90,22 @@ func Integrate(uses []Use, s Series) Emission {
 	}
 	e.Half = relative(combined(groups), e.Grams)
 	return e
+}
+
+func (f *Filled) add(flags Flags, grams, joules float64) {
+	var a *Amount
+	switch {
+	case flags.Has(FilledNeighbor):
+		a = &f.Neighbor
+	case flags.Has(FilledDayBefore):
+		a = &f.DayBefore
+	case flags.Has(FilledFallback):
+		a = &f.Fallback
+	default:
+		return
+	}
+	a.Grams += grams
+	a.Joules += joules
 }
 
 const joulesPerKWh = 3.6e6 // exact by definition: 1000 W × 3600 s

@@ -69,6 +69,10 @@ const (
 	BasisRelaxed                   // the operator allowed another Basis
 	Imputed                        // the provider marks its inputs as filled in
 	Revised                        // differs from an earlier value of the same slot
+
+	FilledNeighbor  // stands in for a gap: a slot next to it (see Fill)
+	FilledDayBefore // stands in for a gap: the same hour of the day before
+	FilledFallback  // stands in for a gap: a yearly value or whatever else is the last resort
 )
 
 // Spread is the relative half-width of a value's range.

@@ -18,7 +18,10 @@ func qualityWords() []string {
 }
 
 func flagWords() []string {
-	return []string{"stale", "extrapolated", "fell_back", "zone_widened", "basis_relaxed", "imputed", "revised"}
+	return []string{
+		"stale", "extrapolated", "fell_back", "zone_widened", "basis_relaxed", "imputed", "revised",
+		"filled_neighbor", "filled_day_before", "filled_fallback",
+	}
 }
 
 // String returns the value of the attribute carbon.grid.signal, "" for the zero

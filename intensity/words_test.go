@@ -73,6 +73,8 @@ func TestFlags(t *testing.T) {
 	assert.Equal(t, "extrapolated|zone_widened", f.String())
 	assert.True(t, f.Has(intensity.ZoneWidened))
 	assert.False(t, f.Has(intensity.ZoneWidened|intensity.Stale))
+	assert.Equal(t, "revised|filled_neighbor", (intensity.Revised | intensity.FilledNeighbor).String())
+	assert.Equal(t, "filled_day_before|filled_fallback", (intensity.FilledDayBefore | intensity.FilledFallback).String())
 	assert.Empty(t, intensity.Flags(0).String())
 	assert.Equal(t, "stale|0x8000", (intensity.Stale | 1<<15).String())
 }
