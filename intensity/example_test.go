@@ -1,6 +1,7 @@
 package intensity_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -167,4 +168,34 @@ func ExampleFill() {
 	// 13:00 180 g/kWh, estimated [filled_neighbor]
 	// 14:00 180 g/kWh, measured []
 	// 560 g ± 16.5 %, 50 % of the energy met gaps
+}
+
+// nightly is a Source that has lost an hour: in a program, chain.New makes one.
+type nightly struct{ intensity.Source }
+
+func (nightly) Range(_ context.Context, _ intensity.Query, from, to time.Time) (intensity.Series, error) {
+	midnight := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	grid, err := intensity.NewGrid(nil, []*intensity.Slot{
+		{Start: midnight, End: midnight.Add(time.Hour), GramsPerKWh: 90, Quality: intensity.Measured},
+		{Start: midnight.Add(2 * time.Hour), End: midnight.Add(3 * time.Hour), GramsPerKWh: 60, Quality: intensity.Measured},
+	})
+	if err != nil {
+		return intensity.Series{}, err
+	}
+	return grid.Series(from, to, intensity.KindNoData), nil
+}
+
+func ExampleIntegrateFrom() {
+	midnight := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	e, err := intensity.IntegrateFrom(context.Background(), nightly{},
+		intensity.Query{Location: intensity.Location{Country: "FR"}},
+		[]intensity.Use{{Start: midnight, End: midnight.Add(3 * time.Hour), Joules: 3 * 3.6e6}},
+		intensity.Rules{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%g g, of which %g g by the neighboring hour; %g J without a price\n",
+		e.Grams, e.Filled.Neighbor.Grams, e.Uncovered)
+	// Output: 240 g, of which 90 g by the neighboring hour; 0 J without a price
 }
