@@ -4,26 +4,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 )
 
-// ask goes through the tables until all of time is covered.
+// ask goes through the tables until all of time is covered, and finds out which live
+// providers come before them.
 func (s *source) ask(q intensity.Query) answer {
-	var (
-		slots []*intensity.Slot
-		errs  []error
-	)
-	for depth, t := range s.tables {
+	slots, first, err := s.askTables(q)
+	live := &livePlace{query: q, coarse: slots, noted: err}
+	for _, u := range s.upstreams {
+		if u.depth < first {
+			live.upstreams = append(live.upstreams, u)
+		}
+	}
+	if len(live.upstreams) == 0 && err != nil {
+		return answer{err: err}
+	}
+	g, err := intensity.NewGrid(slots, nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	h := intensity.NewHandle(g)
+	if len(live.upstreams) == 0 {
+		return answer{handle: h}
+	}
+	live.handle, live.zones = h, make([]*zone, len(live.upstreams))
+	return answer{handle: h, live: live}
+}
+
+// askTables returns what the tables have, and the place in the chain of the first that
+// has anything.
+func (s *source) askTables(q intensity.Query) (slots []*intensity.Slot, first int, err error) {
+	var errs []error
+	first = math.MaxInt
+	for _, t := range s.tables {
 		more, err := fromTable(t, q)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		more = marked(more, depth)
+		more = marked(more, t.depth)
 		if slots == nil {
-			slots = more
+			slots, first = more, t.depth
 		} else if more[0].Basis == slots[0].Basis {
 			slots = filled(slots, more)
 		}
@@ -33,15 +58,14 @@ func (s *source) ask(q intensity.Query) answer {
 	}
 	if slots == nil {
 		if len(errs) == 1 {
-			return answer{err: errs[0]}
+			return nil, first, errs[0]
 		}
-		return answer{err: errors.Join(errs...)}
+		if len(errs) == 0 {
+			return nil, first, noData("the chain has no table")
+		}
+		return nil, first, errors.Join(errs...)
 	}
-	g, err := intensity.NewGrid(slots, nil)
-	if err != nil {
-		return answer{err: err}
-	}
-	return answer{handle: intensity.NewHandle(g)}
+	return slots, first, nil
 }
 
 // fromTable returns slots that fit the query, at least one, or an error.

@@ -1,16 +1,23 @@
 // Package chain makes the intensity.Source that programs use, out of providers in
 // order of preference:
 //
-//	src, err := chain.New(chain.Config{}, ownTable, offline)
+//	src, err := chain.New(chain.Config{}, ownTable, electricityMaps, offline)
 //
 // The first provider that has a value of the wanted basis answers; the next one
 // fills what it leaves open, provided that it speaks of the same basis. A value
 // that is not the first provider's carries the flag FellBack and its depth. When
 // nobody answers, the error joins what each provider said. Nothing crosses a
-// basis, and nothing becomes 0.
+// basis, and nothing becomes 0. Only a Handle has values of another basis, those of
+// the tables, where the query leaves the basis open and no live value is known: each
+// slot says of which it is.
 //
-// All providers of a chain have to be tables (intensity.Table): New refuses those
-// that need a network.
+// Providers that need a network are asked in the background, for the places that have
+// a Handle, shortly after each of their slots has ended, and by At, Range and Forecast
+// for what is not in the cache. All of them share one patience: a provider is asked once
+// by all who want the same, at most as often as it allows, again after a pause that
+// grows, and not at all for a while once it has failed several times. A value that
+// cannot be renewed is carried forward for Query.MaxStale, with the flags Extrapolated
+// and, if asking failed, Stale, and with a range that grows; then the tables answer.
 package chain
 
 import (
@@ -29,11 +36,25 @@ import (
 type Config struct {
 	// MaxPlaces bounds how many places and bases are remembered, the least recently
 	// asked being forgotten first; 0 means 1024. A Handle that has been forgotten
-	// keeps answering, but is not shared any more.
+	// keeps answering, but is not shared and not renewed any more.
 	MaxPlaces int
+	// MaxZones bounds the zones of live providers that are remembered; 0 means 1024. Each
+	// has at most 20,000 slots of some 300 bytes, a day of hours as a rule.
+	MaxZones int
+	// Offline asks no provider that needs a network: no socket is opened.
+	Offline bool
+	// HalfWidths widen what is carried forward; nil means intensity.DefaultHalfWidths.
+	HalfWidths *intensity.HalfWidths
+	// Store keeps what live providers have said beyond the end of the program; nil: it
+	// is forgotten.
+	Store Store
+	Hooks Hooks
 }
 
-const defaultMaxPlaces = 1024 // some 5 KB each, with ten yearly slots
+const (
+	defaultMaxPlaces = 1024 // some 5 KB each, with ten yearly slots
+	defaultMaxZones  = 1024
+)
 
 // ErrClosed is what a closed Source answers.
 var ErrClosed = errors.New("intensity source is closed")
@@ -43,54 +64,109 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 	if len(providers) == 0 {
 		return nil, refuse("a chain needs at least one provider")
 	}
-	s := &source{}
+	s := &source{hooks: cfg.Hooks, store: cfg.Store, widths: intensity.DefaultHalfWidths(), wake: make(chan struct{}, 1)}
 	for i, p := range providers {
 		if p == nil {
 			return nil, refuse("provider %d is nil", i)
 		}
 		caps := p.Caps()
 		if caps.Network {
-			return nil, refuse("provider %q needs a network, and this version reads tables only", caps.ID)
+			if !cfg.Offline {
+				s.upstreams = append(s.upstreams, newUpstream(p, i, &s.hooks))
+			}
+			continue
 		}
 		t, ok := p.(intensity.Table)
 		if !ok {
 			return nil, refuse("provider %q needs no network, so it has to implement intensity.Table", caps.ID)
 		}
-		s.tables = append(s.tables, t)
+		s.tables = append(s.tables, table{t, i})
 	}
-	if cfg.MaxPlaces < 0 {
-		return nil, refuse("MaxPlaces is %d: want a number of places, or 0 for %d", cfg.MaxPlaces, defaultMaxPlaces)
+	if len(s.tables)+len(s.upstreams) == 0 {
+		return nil, refuse("a chain that is offline needs at least one table")
 	}
-	if cfg.MaxPlaces == 0 {
-		cfg.MaxPlaces = defaultMaxPlaces
+	if cfg.HalfWidths != nil {
+		if err := cfg.HalfWidths.Check(); err != nil {
+			return nil, err
+		}
+		s.widths = *cfg.HalfWidths
 	}
-	places, err := simplelru.NewLRU[place, answer](cfg.MaxPlaces, nil)
-	if err != nil {
-		return nil, refuse("%v", err)
+	var err error
+	if s.places, err = newCache[place, answer]("MaxPlaces", "places", cfg.MaxPlaces, defaultMaxPlaces); err != nil {
+		return nil, err
 	}
-	s.places = places
+	if s.zones, err = newCache[zoneKey, *zone]("MaxZones", "zones", cfg.MaxZones, defaultMaxZones); err != nil {
+		return nil, err
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
-type source struct {
-	tables []intensity.Table
-
-	mu     sync.Mutex // guards what follows
-	places *simplelru.LRU[place, answer]
-	closed bool
+func newCache[K comparable, V any](key, what string, size, usual int) (*simplelru.LRU[K, V], error) {
+	if size < 0 {
+		return nil, refuse("%s is %d: want a number of %s, or 0 for %d", key, size, what, usual)
+	}
+	if size == 0 {
+		size = usual
+	}
+	c, err := simplelru.NewLRU[K, V](size, nil)
+	if err != nil {
+		return nil, refuse("%s: %v", key, err)
+	}
+	return c, nil
 }
 
-// answer is what the tables say of a place, failures included: they do not change.
+// table is a Table and its place in the chain.
+type table struct {
+	intensity.Table
+
+	depth int
+}
+
+type source struct {
+	tables    []table
+	upstreams []*upstream
+	hooks     Hooks
+	widths    intensity.HalfWidths
+	store     Store
+
+	ctx  context.Context //nolint:containedctx // that of the background, which Close ends
+	stop context.CancelFunc
+	wake chan struct{} // there is more to do in the background
+	work sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	places  *simplelru.LRU[place, answer]
+	zones   *simplelru.LRU[zoneKey, *zone]
+	started bool
+	closed  bool
+}
+
+type zoneKey struct {
+	upstream *upstream
+	name     string
+}
+
+// answer is what is known of a place, failures included.
 type answer struct {
 	handle *intensity.Handle
+	live   *livePlace // nil: only tables are asked, which do not change
 	err    error
 }
 
 func (s *source) Handle(q intensity.Query) (*intensity.Handle, error) {
+	a, err := s.answer(q)
+	if err != nil {
+		return nil, err
+	}
+	return a.handle, a.err
+}
+
+func (s *source) answer(q intensity.Query) (answer, error) {
 	p, small := placeOf(q)
 	a, known, err := s.remembered(p)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	if !known {
 		a = s.ask(q) // without the lock: providers are foreign code
@@ -98,34 +174,96 @@ func (s *source) Handle(q intensity.Query) (*intensity.Handle, error) {
 			a = s.remember(p, a)
 		}
 	}
-	return a.handle, a.err
+	return a, nil
 }
 
 func (s *source) At(ctx context.Context, q intensity.Query, t time.Time) (*intensity.Slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	h, err := s.Handle(q)
+	a, err := s.answer(q)
 	if err != nil {
 		return nil, err
 	}
-	if slot := h.Peek(t); slot != nil {
+	if a.live != nil {
+		return s.liveAt(ctx, a.live, t)
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if slot := a.handle.Peek(t); slot != nil {
+		s.hooks.answer(slot, time.Now(), true)
 		return slot, nil
 	}
 	return nil, noData("nothing is known for %s", t.UTC().Format(time.RFC3339))
+}
+
+// liveAt asks the providers for the day around t, unless it is known.
+func (s *source) liveAt(ctx context.Context, p *livePlace, t time.Time) (*intensity.Slot, error) {
+	asked, because := s.cover(ctx, p, t, t.Add(1))
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if asked {
+		s.renewed(p)
+	}
+	series := s.series(p, t, t.Add(1), because)
+	var slot *intensity.Slot
+	if len(series.Slots) > 0 {
+		slot = s.whole(p, t, series.Slots[0])
+	} else if slot = p.handle.Peek(t); slot == nil { // of another basis, if the query leaves it open
+		return nil, series.Err()
+	}
+	s.hooks.answer(slot, time.Now(), !asked)
+	return slot, nil
+}
+
+// whole returns the slot of which part is a piece.
+func (s *source) whole(p *livePlace, t time.Time, part *intensity.Slot) *intensity.Slot {
+	for _, slot := range p.compose(t, t.Add(1)) {
+		if !slot.Start.After(t) && slot.End.After(t) && slot.Origin == part.Origin {
+			return slot
+		}
+	}
+	if slot := p.handle.Peek(t); slot != nil && slot.Basis == part.Basis && slot.GramsPerKWh == part.GramsPerKWh {
+		return slot
+	}
+	return part
 }
 
 func (s *source) Range(ctx context.Context, q intensity.Query, from, to time.Time) (intensity.Series, error) {
 	if err := ctx.Err(); err != nil {
 		return intensity.Series{}, err
 	}
-	h, err := s.Handle(q)
+	a, err := s.answer(q)
 	if err != nil {
 		return intensity.Series{}, err
 	}
-	series := h.Grid().Series(from, to, noData("no provider of the chain has values for this time"))
+	if a.live == nil && a.err != nil {
+		return intensity.Series{}, a.err
+	}
+	var series intensity.Series
+	asked := false
+	if a.live == nil {
+		series = a.handle.Grid().Series(from, to, noData("no provider of the chain has values for this time"))
+	} else {
+		var because error
+		if from.Before(to) {
+			asked, because = s.cover(ctx, a.live, from, to)
+		}
+		if ctx.Err() != nil {
+			return intensity.Series{}, ctx.Err()
+		}
+		if asked {
+			s.renewed(a.live)
+		}
+		series = s.series(a.live, from, to, because)
+	}
 	if len(series.Slots) == 0 && len(series.Gaps) > 0 {
 		return intensity.Series{}, series.Err()
+	}
+	if len(series.Slots) > 0 {
+		s.hooks.answer(series.Slots[len(series.Slots)-1], time.Now(), !asked)
 	}
 	return series, nil
 }
@@ -133,15 +271,23 @@ func (s *source) Range(ctx context.Context, q intensity.Query, from, to time.Tim
 // Forecast asks the providers that forecast, in order. A table without forecasts
 // does not stand in: a constant future would make every plan look equally good.
 func (s *source) Forecast(ctx context.Context, q intensity.Query, horizon time.Duration) (intensity.Series, error) {
-	if _, _, err := s.remembered(place{}); err != nil {
+	if err := ctx.Err(); err != nil {
+		return intensity.Series{}, err
+	}
+	a, err := s.answer(q)
+	if err != nil {
 		return intensity.Series{}, err
 	}
 	var errs []error
-	for _, t := range s.tables {
-		if err := ctx.Err(); err != nil {
-			return intensity.Series{}, err
+	if a.live != nil {
+		series, err := s.liveForecast(ctx, a.live, horizon)
+		if err == nil || ctx.Err() != nil {
+			return series, err
 		}
-		f, ok := t.(intensity.Forecaster)
+		errs = append(errs, err)
+	}
+	for _, t := range s.tables {
+		f, ok := t.Table.(intensity.Forecaster)
 		if !ok {
 			continue
 		}
@@ -151,18 +297,30 @@ func (s *source) Forecast(ctx context.Context, q intensity.Query, horizon time.D
 		}
 		errs = append(errs, err)
 	}
-	if len(errs) == 0 {
-		return intensity.Series{}, noData("no provider of the chain forecasts")
+	if err := errors.Join(errs...); err != nil {
+		return intensity.Series{}, err
 	}
-	return intensity.Series{}, errors.Join(errs...)
+	return intensity.Series{}, noData("no provider of the chain forecasts")
 }
 
 func (s *source) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.closed {
+		s.mu.Unlock()
+		s.work.Wait()
+		return nil
+	}
 	s.closed = true
 	s.places.Purge()
-	return nil
+	zones := s.zones.Values()
+	s.mu.Unlock()
+	s.stop()
+	s.work.Wait()
+	var errs []error
+	for _, z := range zones {
+		errs = append(errs, s.keep(z))
+	}
+	return errors.Join(errs...)
 }
 
 func (s *source) remembered(p place) (a answer, known bool, err error) {
@@ -183,8 +341,12 @@ func (s *source) remember(p place, a answer) answer {
 	if other, ok := s.places.Get(p); ok {
 		return other
 	}
-	if !s.closed {
-		s.places.Add(p, a)
+	if s.closed {
+		return a
+	}
+	s.places.Add(p, a)
+	if a.live != nil {
+		s.begin()
 	}
 	return a
 }

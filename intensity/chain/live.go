@@ -1,0 +1,255 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/intensity"
+)
+
+const (
+	defaultMaxStale = 6 * time.Hour
+	// atHand is how far back a Handle knows live values. What is older is in the cache.
+	atHand = 7 * 24 * time.Hour
+	// recently is what a request for the present asks for: providers correct the last day.
+	recently = 24 * time.Hour
+)
+
+// livePlace is a place that live providers are asked about.
+type livePlace struct {
+	query     intensity.Query
+	upstreams []*upstream       // those before the first table that knows the place
+	coarse    []*intensity.Slot // of tables; may be empty
+	noted     error             // why they have nothing
+	handle    *intensity.Handle
+
+	mu       sync.Mutex
+	zones    []*zone // by upstream; nil: not resolved, or not covered
+	refusals []error // why not
+	again    time.Time
+	resolved bool
+}
+
+func (p *livePlace) maxStale() time.Duration {
+	if p.query.MaxStale > 0 {
+		return p.query.MaxStale
+	}
+	return defaultMaxStale
+}
+
+// known returns the zones that the place has, in the order of the chain.
+func (p *livePlace) known() []*zone {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(p.zones), func(z *zone) bool { return z == nil })
+}
+
+// resolve finds the zones of the place, as far as they are not known. What fails for
+// want of an answer is tried again.
+func (s *source) resolve(ctx context.Context, p *livePlace) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.resolved || now.Before(p.again) {
+		return errors.Join(p.refusals...)
+	}
+	p.refusals = nil
+	done := true
+	for i, u := range p.upstreams {
+		if p.zones[i] != nil {
+			continue
+		}
+		if !u.caps.Offers(p.query.Want) {
+			p.refusals = append(p.refusals, u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want))
+			continue
+		}
+		name, err := u.resolve(ctx, p.query.Location)
+		switch {
+		case err == nil:
+			p.zones[i] = s.zone(u, name)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			p.refusals = append(p.refusals, err)
+			k := kind(err)
+			done = done && (k == intensity.KindZone || k == intensity.KindBasis || k == intensity.KindPlan)
+		}
+	}
+	p.resolved = done
+	p.again = now.Add(time.Minute)
+	return errors.Join(p.refusals...)
+}
+
+// compose returns what the providers have for [from, to): the first one's slots, and the
+// others' of the same basis where it has none.
+func (p *livePlace) compose(from, to time.Time) (out []*intensity.Slot) {
+	for _, z := range p.known() {
+		var fit []*intensity.Slot
+		for _, s := range z.within(from, to) {
+			if p.accepts(s) && (len(out) == 0 || s.Basis == out[0].Basis) {
+				fit = append(fit, s)
+			}
+		}
+		fit = marked(fit, z.up.depth)
+		if len(out) == 0 {
+			out = fit
+		} else if len(fit) > 0 {
+			out = merged(out, fit)
+		}
+	}
+	return out
+}
+
+func (p *livePlace) accepts(s *intensity.Slot) bool {
+	return p.query.Want.Accepts(s.Basis) && (p.query.Worst == 0 || s.Quality <= p.query.Worst)
+}
+
+// merged fills what first leaves open. Of first, what has been predicted gives way to
+// what has been seen.
+func merged(first, more []*intensity.Slot) []*intensity.Slot {
+	seen := slices.ContainsFunc(more, func(s *intensity.Slot) bool { return s.Quality < intensity.Predicted })
+	if seen {
+		var kept, predicted []*intensity.Slot
+		for _, s := range first {
+			if s.Quality == intensity.Predicted {
+				predicted = append(predicted, s)
+			} else {
+				kept = append(kept, s)
+			}
+		}
+		if len(predicted) > 0 {
+			var measured, forecast []*intensity.Slot
+			for _, s := range more {
+				if s.Quality < intensity.Predicted {
+					measured = append(measured, s)
+				} else {
+					forecast = append(forecast, s)
+				}
+			}
+			return under(under(under(kept, measured), predicted), forecast)
+		}
+	}
+	return under(first, more)
+}
+
+// under lays slots into the gaps of others.
+func under(slots, more []*intensity.Slot) []*intensity.Slot {
+	if len(slots) == 0 {
+		return more
+	}
+	return filled(slots, more)
+}
+
+// carried returns slots in which the newest value is carried forward, until it is too old.
+func (p *livePlace) carried(slots []*intensity.Slot, widths *intensity.HalfWidths) (out []*intensity.Slot) {
+	if len(slots) == 0 || p.query.Worst != 0 && p.query.Worst < intensity.Estimated {
+		return nil
+	}
+	last := slots[len(slots)-1]
+	if last.Quality > intensity.Predicted {
+		return nil // a periodic value is no observation of the present
+	}
+	end := last.End.Add(p.maxStale())
+	flags := intensity.Extrapolated
+	for _, z := range p.known() {
+		z.mu.Lock()
+		if z.err != nil && z.up.caps.ID == last.Origin.Provider {
+			flags |= intensity.Stale
+		}
+		z.mu.Unlock()
+	}
+	step := last.End.Sub(last.Start)
+	for at := last.End; at.Before(end); at = at.Add(step) {
+		s := *last
+		s.Start, s.End = at, at.Add(step)
+		s.Flags |= flags
+		s.Quality = max(s.Quality, intensity.Estimated)
+		if w := widths.Spread(s.Quality, intensity.Circumstances{Length: step, Carried: s.End.Sub(last.End)}); w.Half > s.Spread.Half {
+			s.Spread = w
+		}
+		out = append(out, &s)
+	}
+	return out
+}
+
+// rebuild gives the handle of a place what is known now.
+func (s *source) rebuild(p *livePlace, now time.Time) {
+	live := p.compose(now.Add(-atHand), now.Add(atHand))
+	live = append(live, p.carried(live, &s.widths)...)
+	g, err := intensity.NewGrid(p.coarse, live)
+	if err != nil {
+		s.hooks.trouble(fmt.Errorf("live values cannot be laid on a grid: %w", err))
+		if g, err = intensity.NewGrid(p.coarse, nil); err != nil {
+			return
+		}
+	}
+	p.handle.Set(g)
+}
+
+// series returns what is known of [from, to), cached or of tables, of one basis.
+func (s *source) series(p *livePlace, from, to time.Time, because error) intensity.Series {
+	live := p.compose(from, to)
+	live = append(live, p.carried(live, &s.widths)...)
+	coarse, missing := p.coarse, because
+	if missing == nil {
+		missing = noData("no provider of the chain has values for this time")
+	}
+	if len(live) > 0 && len(coarse) > 0 && coarse[0].Basis != live[0].Basis {
+		missing = errors.Join(missing, &intensity.Error{
+			Kind: intensity.KindBasis, Provider: coarse[0].Origin.Provider,
+			Detail: fmt.Sprintf("it has %s, and the values around are %s", coarse[0].Basis, live[0].Basis),
+		})
+		coarse = nil
+	}
+	whole := live
+	if len(coarse) > 0 {
+		whole = under(live, coarse)
+	}
+	g, err := intensity.NewGrid(whole, nil)
+	if err != nil {
+		return intensity.Series{From: from.UTC(), To: to.UTC(), Gaps: []intensity.Gap{{Start: from.UTC(), End: to.UTC(), Err: err}}}
+	}
+	return g.Series(from, to, missing)
+}
+
+// cover asks the providers for [from, to), in order, until nothing is missing.
+func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (asked bool, err error) {
+	var errs []error
+	if err := s.resolve(ctx, p); err != nil {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		errs = append(errs, err)
+	}
+	for _, z := range p.known() {
+		did, err := z.ensure(ctx, from, to)
+		asked = asked || did
+		if ctx.Err() != nil {
+			return asked, ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if complete := s.complete(p, from, to); complete {
+			return asked, nil
+		}
+	}
+	return asked, errors.Join(errs...)
+}
+
+// complete reports whether live values for all of [from, to) that has happened are
+// known.
+func (s *source) complete(p *livePlace, from, to time.Time) bool {
+	if now := time.Now(); to.After(now) {
+		to = now
+	}
+	if !from.Before(to) {
+		return len(p.compose(from, from.Add(1))) > 0
+	}
+	g, err := intensity.NewGrid(p.compose(from, to), nil)
+	return err == nil && len(g.Series(from, to, nil).Gaps) == 0
+}

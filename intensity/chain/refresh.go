@@ -1,0 +1,259 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/otelcarbon/otelcarbon/intensity"
+)
+
+const (
+	parallel   = 4 // requests in the background at the same time
+	firstAgain = time.Minute
+	mostAgain  = 30 * time.Minute
+	storeAgain = time.Minute // between two writes of what has not changed much
+)
+
+// begin starts the background with the first live place. The mutex is held.
+func (s *source) begin() {
+	if !s.started {
+		s.started = true
+		s.work.Go(s.refresh)
+	}
+	s.nudge()
+}
+
+func (s *source) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// livePlaces returns the places that are remembered.
+func (s *source) livePlaces() (out []*livePlace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.places.Values() {
+		if a.live != nil {
+			out = append(out, a.live)
+		}
+	}
+	return out
+}
+
+// zone returns the one of that name, with what was stored of it.
+func (s *source) zone(u *upstream, name string) *zone {
+	k := zoneKey{u, name}
+	s.mu.Lock()
+	z, ok := s.zones.Get(k)
+	s.mu.Unlock()
+	if ok {
+		return z
+	}
+	z = newZone(u, name)
+	s.recall(z)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.zones.Get(k); ok {
+		return other
+	}
+	if !s.closed {
+		s.zones.Add(k, z)
+	}
+	return z
+}
+
+// refresh asks for the present of all zones that places have, each when it is due.
+func (s *source) refresh() {
+	turns := make(chan struct{}, parallel)
+	running := make(map[*zone]bool)
+	done := make(chan *zone)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			for len(running) > 0 {
+				delete(running, <-done)
+			}
+			return
+		case z := <-done:
+			delete(running, z)
+		case <-s.wake:
+		case <-timer.C:
+		}
+		now := time.Now()
+		next := now.Add(time.Hour)
+		for z := range s.wanted(now, &next) {
+			if running[z] {
+				continue
+			}
+			if z.due.After(now) {
+				next = earlier(next, z.due)
+				continue
+			}
+			running[z] = true
+			s.work.Go(func() {
+				turns <- struct{}{}
+				s.refreshZone(z)
+				<-turns
+				done <- z
+			})
+		}
+		timer.Reset(max(time.Until(next), time.Millisecond))
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// wanted returns the zones of all places; those that are not resolved are, first.
+func (s *source) wanted(now time.Time, next *time.Time) map[*zone]bool {
+	zones := make(map[*zone]bool)
+	for _, p := range s.livePlaces() {
+		p.mu.Lock()
+		unresolved, due := !p.resolved, !now.Before(p.again)
+		if unresolved && !due {
+			*next = earlier(*next, p.again)
+		}
+		p.mu.Unlock()
+		if unresolved && due {
+			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+			_ = s.resolve(ctx, p) // who asks is told
+			cancel()
+			s.rebuild(p, now) // what was stored
+			p.mu.Lock()
+			if !p.resolved {
+				*next = earlier(*next, p.again)
+			}
+			p.mu.Unlock()
+		}
+		for _, z := range p.known() {
+			zones[z] = true
+		}
+	}
+	return zones
+}
+
+// refreshZone asks for the last day of a zone, and says when next.
+func (s *source) refreshZone(z *zone) {
+	ctx, cancel := context.WithTimeout(s.ctx, 2*requestWithin)
+	defer cancel()
+	now := time.Now()
+	step := z.step()
+	chunk := intensity.Gap{Start: floor(now.Add(-recently), step), End: ceil(now.Add(1), step)}
+	if span := z.up.caps.MaxSpan; span > 0 && chunk.End.Sub(chunk.Start) > span {
+		chunk.Start = chunk.End.Add(-span)
+	}
+	var err error
+	select {
+	case z.turn <- struct{}{}:
+		err = z.ask(ctx, chunk, now)
+		<-z.turn
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err == nil && z.up.caps.Horizon > 0 {
+		s.foresee(ctx, z, now)
+	}
+	if s.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		z.failed++
+	} else {
+		z.failed = 0
+	}
+	z.due = z.next(now, err)
+	s.spread(z)
+	if e := s.keep(z); e != nil {
+		s.hooks.trouble(e)
+	}
+}
+
+// foresee asks for the next hours, so that a value is there when the hour turns.
+func (s *source) foresee(ctx context.Context, z *zone, now time.Time) {
+	until := now.Add(2 * max(z.step(), time.Hour))
+	if known := z.within(now, until); len(known) > 0 && !known[len(known)-1].End.Before(until) {
+		return
+	}
+	series, err := z.up.forecast(ctx, z.name, min(z.up.caps.Horizon, until.Sub(now)))
+	if err == nil {
+		z.merge(intensity.Series{From: series.From, To: series.To, Slots: series.Slots}, now)
+	}
+}
+
+// next says when a zone is asked for again: a little after its next slot has ended, each
+// zone at a moment of its own; after a failure, sooner or later as it fails.
+func (z *zone) next(now time.Time, err error) time.Time {
+	step := z.step()
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(z.up.caps.ID + "\x00" + z.name)) // never fails
+	jitter := time.Duration(float64(h.Sum32()) / (1 << 32) * float64(step) * 7 / 60)
+	regular := ceil(now.Add(1), step).Add(step/12 + jitter)
+	switch kind(err) {
+	case 0:
+		if err == nil {
+			return regular
+		}
+	case intensity.KindZone, intensity.KindPlan:
+		return now.Add(refusedFor)
+	case intensity.KindAuth, intensity.KindConfig:
+		return now.Add(authFirst)
+	}
+	wait := max(retryAfter(err), firstAgain<<min(max(z.failed-1, 0), 5))
+	return now.Add(min(wait, mostAgain))
+}
+
+// renewed lets all places that share zones with p see what came.
+func (s *source) renewed(p *livePlace) {
+	for _, z := range p.known() {
+		s.spread(z)
+	}
+}
+
+// spread rebuilds the places that have a zone.
+func (s *source) spread(z *zone) {
+	now := time.Now()
+	for _, p := range s.livePlaces() {
+		if slices.Contains(p.known(), z) {
+			s.rebuild(p, now)
+		}
+	}
+}
+
+// liveForecast asks the providers of a place, in order.
+func (s *source) liveForecast(ctx context.Context, p *livePlace, horizon time.Duration) (intensity.Series, error) {
+	var errs []error
+	if err := s.resolve(ctx, p); err != nil {
+		errs = append(errs, err)
+	}
+	for _, z := range p.known() {
+		if _, ok := z.up.provider.(intensity.Forecaster); !ok {
+			continue
+		}
+		series, err := z.forecast(ctx, horizon)
+		if ctx.Err() != nil {
+			return intensity.Series{}, ctx.Err()
+		}
+		if err == nil && len(series.Slots) > 0 && !p.query.Want.Accepts(series.Slots[0].Basis) {
+			err = z.up.fail(intensity.KindBasis, z.name, "it forecasts %s, wanted is %s", series.Slots[0].Basis, p.query.Want)
+		}
+		if err == nil {
+			return series, nil
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		return intensity.Series{}, noData("no live provider forecasts for this place")
+	}
+	return intensity.Series{}, errors.Join(errs...)
+}

@@ -1,0 +1,252 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+
+	"github.com/otelcarbon/otelcarbon/intensity"
+)
+
+// How providers are treated that fail.
+const (
+	requestWithin = 30 * time.Second // with retries; the HTTP client has limits of its own
+	retries       = 2
+	firstRetry    = 500 * time.Millisecond
+
+	breakAfter = 5 // failures in a row
+	breakFirst = time.Minute
+	breakMost  = 30 * time.Minute
+
+	limitWait  = time.Minute      // of KindRate that does not say for how long
+	authFirst  = 15 * time.Minute // of a credential that is refused
+	authThen   = time.Hour
+	configWait = time.Hour      // of a request that is wrong
+	refusedFor = 24 * time.Hour // of a zone or a plan
+)
+
+// upstream is one provider with all the patience that it needs. It is safe for
+// concurrent use.
+type upstream struct {
+	provider intensity.Provider
+	caps     intensity.Caps
+	depth    int // in the chain
+	hooks    *Hooks
+	limiter  *rate.Limiter // nil: without limit
+	flights  singleflight.Group
+
+	mu       sync.Mutex
+	worked   bool
+	failures int           // in a row
+	broken   time.Duration // for how long it was broken last
+	refusals int           // of the credential, in a row
+	until    time.Time     // is not asked before that
+	because  error
+	zones    map[string]refusal
+}
+
+// refusal is a lasting answer about one zone.
+type refusal struct {
+	until time.Time
+	err   error
+}
+
+func newUpstream(p intensity.Provider, depth int, hooks *Hooks) *upstream {
+	u := &upstream{provider: p, caps: p.Caps(), depth: depth, hooks: hooks, zones: make(map[string]refusal)}
+	if r := u.caps.Rate; r.Per > 0 {
+		u.limiter = rate.NewLimiter(rate.Every(r.Per), max(r.Burst, 1))
+	}
+	return u
+}
+
+// fetch is Provider.Fetch for callers that may be many.
+func (u *upstream) fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
+	key := fmt.Sprintf("%s %d %d", zone, from.UnixNano(), to.UnixNano())
+	return u.once(ctx, key, zone, func(ctx context.Context) (intensity.Series, error) {
+		return u.provider.Fetch(ctx, zone, from, to)
+	})
+}
+
+// forecast is Forecaster.FetchForecast, likewise.
+func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Duration) (intensity.Series, error) {
+	f, ok := u.provider.(intensity.Forecaster)
+	if !ok {
+		return intensity.Series{}, u.fail(intensity.KindNoData, zone, "it does not forecast")
+	}
+	key := fmt.Sprintf("%s +%d", zone, horizon)
+	return u.once(ctx, key, zone, func(ctx context.Context) (intensity.Series, error) {
+		return f.FetchForecast(ctx, zone, horizon)
+	})
+}
+
+// resolve is Provider.Resolve. Its answers are remembered by those who ask.
+func (u *upstream) resolve(ctx context.Context, loc intensity.Location) (string, error) {
+	if err := u.suspended("", time.Now()); err != nil {
+		return "", err
+	}
+	zone, err := u.provider.Resolve(ctx, loc)
+	if err != nil && errors.Is(err, intensity.KindUpstream) {
+		u.note("", err, time.Now())
+	}
+	return zone, err
+}
+
+// once makes one request for all who want the same at the same time. It goes on when
+// one of them has gone.
+func (u *upstream) once(ctx context.Context, key, zone string, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
+	done := u.flights.DoChan(key, func() (any, error) {
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWithin)
+		defer cancel()
+		return u.patiently(own, zone, ask)
+	})
+	select {
+	case r := <-done:
+		s, _ := r.Val.(intensity.Series)
+		return s, r.Err
+	case <-ctx.Done():
+		return intensity.Series{}, ctx.Err()
+	}
+}
+
+func (u *upstream) patiently(ctx context.Context, zone string, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
+	pace := backoff.NewExponentialBackOff()
+	pace.InitialInterval, pace.RandomizationFactor = firstRetry, 1
+	s, err := backoff.Retry(ctx, func() (intensity.Series, error) {
+		if err := u.suspended(zone, time.Now()); err != nil {
+			return intensity.Series{}, backoff.Permanent(err)
+		}
+		if u.limiter != nil && !u.limiter.Allow() {
+			return intensity.Series{}, backoff.Permanent(u.fail(intensity.KindRate, zone, "the rate that it allows, %d at once and one each %v, is used up", max(u.caps.Rate.Burst, 1), u.caps.Rate.Per))
+		}
+		began := time.Now()
+		s, err := ask(ctx)
+		if err == nil {
+			err = u.check(&s, zone)
+		}
+		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
+		err = u.note(zone, err, time.Now())
+		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0) {
+			err = backoff.Permanent(err)
+		}
+		return s, err
+	}, backoff.WithBackOff(pace), backoff.WithMaxTries(retries+1), backoff.WithMaxElapsedTime(requestWithin))
+	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		err = permanent.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = u.note(zone, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now())
+	}
+	return s, err
+}
+
+// check refuses what no provider may send. A provider is foreign code.
+func (u *upstream) check(s *intensity.Series, zone string) error {
+	if err := s.Check(); err != nil {
+		return u.fail(intensity.KindMalformed, zone, "%v", err)
+	}
+	for _, slot := range s.Slots {
+		if slot.Quality == 0 || slot.Quality > intensity.Assumed {
+			return u.fail(intensity.KindMalformed, zone, "a slot has no quality")
+		}
+	}
+	return nil
+}
+
+// suspended returns why the provider is not asked now; nil: it is.
+func (u *upstream) suspended(zone string, now time.Time) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if now.Before(u.until) {
+		return u.because
+	}
+	if r, ok := u.zones[zone]; ok && zone != "" {
+		if now.Before(r.until) {
+			return r.err
+		}
+		delete(u.zones, zone)
+	}
+	return nil
+}
+
+// maxRefusals bounds what is remembered of zones.
+const maxRefusals = 4096
+
+// note takes in how a request ended, and returns its error, which may be of another
+// kind: a credential that worked before is not lost but used up.
+func (u *upstream) note(zone string, err error, now time.Time) error {
+	err, told := u.take(zone, err, now)
+	u.hooks.trouble(told)
+	return err
+}
+
+func (u *upstream) take(zone string, err error, now time.Time) (_, told error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err == nil {
+		u.worked, u.failures, u.broken, u.refusals = true, 0, 0, 0
+		return nil, nil
+	}
+	wait := func(d time.Duration) { u.until, u.because = now.Add(d), err }
+	switch kind(err) {
+	case intensity.KindUpstream, intensity.KindMalformed:
+		u.failures++
+		if after := retryAfter(err); after > 0 {
+			wait(after)
+		}
+		if u.failures >= breakAfter {
+			u.broken = min(max(2*u.broken, breakFirst), breakMost)
+			wait(u.broken)
+			told = fmt.Errorf("%s is not asked for %v after %d failures: %w", u.caps.ID, u.broken, u.failures, err)
+		}
+	case intensity.KindRate:
+		wait(max(retryAfter(err), limitWait))
+	case intensity.KindAuth:
+		if u.worked {
+			err = u.fail(intensity.KindRate, zone, "it refuses a credential that it took before, as some do with one that is used too often: %v", err)
+			wait(authFirst)
+			break
+		}
+		u.refusals++
+		d := authFirst
+		if u.refusals > 1 {
+			d = authThen
+		}
+		wait(d)
+	case intensity.KindConfig:
+		wait(configWait)
+	case intensity.KindZone, intensity.KindPlan:
+		if len(u.zones) >= maxRefusals {
+			clear(u.zones)
+		}
+		u.zones[zone] = refusal{now.Add(refusedFor), err}
+	}
+	return err, told
+}
+
+func (u *upstream) fail(kind intensity.Kind, zone, format string, args ...any) *intensity.Error {
+	return &intensity.Error{Kind: kind, Provider: u.caps.ID, Zone: zone, Detail: fmt.Sprintf(format, args...)}
+}
+
+// kind is that of an error, 0 if it has none.
+func kind(err error) intensity.Kind {
+	if e, ok := errors.AsType[*intensity.Error](err); ok {
+		return e.Kind
+	}
+	if k, ok := errors.AsType[intensity.Kind](err); ok {
+		return k
+	}
+	return 0
+}
+
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*intensity.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
