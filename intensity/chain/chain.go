@@ -65,6 +65,7 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 		return nil, refuse("a chain needs at least one provider")
 	}
 	s := &source{hooks: cfg.Hooks, store: cfg.Store, widths: intensity.DefaultHalfWidths(), wake: make(chan struct{}, 1)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	for i, p := range providers {
 		if p == nil {
 			return nil, refuse("provider %d is nil", i)
@@ -72,7 +73,7 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 		caps := p.Caps()
 		if caps.Network {
 			if !cfg.Offline {
-				s.upstreams = append(s.upstreams, newUpstream(p, i, &s.hooks))
+				s.upstreams = append(s.upstreams, newUpstream(p, i, &s.hooks, s.ctx.Done()))
 			}
 			continue
 		}
@@ -98,7 +99,6 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 	if s.zones, err = newCache[zoneKey, *zone]("MaxZones", "zones", cfg.MaxZones, defaultMaxZones); err != nil {
 		return nil, err
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 

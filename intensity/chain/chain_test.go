@@ -119,7 +119,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"no provider", chain.Config{}, nil, "at least one provider"},
 		{"nil", chain.Config{}, []intensity.Provider{nil}, "provider 0 is nil"},
-		{"a provider on the network", chain.Config{}, []intensity.Provider{tables(t), network{}}, `"live" needs a network`},
+		{"nothing but the network, offline", chain.Config{Offline: true}, []intensity.Provider{network{}}, "at least one table"},
 		{"a provider that is no table", chain.Config{}, []intensity.Provider{noTable{}}, `"mine" needs no network, so it has to implement intensity.Table`},
 		{"a negative bound", chain.Config{MaxPlaces: -1}, []intensity.Provider{tables(t)}, "MaxPlaces is -1"},
 	} {

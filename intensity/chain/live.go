@@ -196,6 +196,9 @@ func (s *source) series(p *livePlace, from, to time.Time, because error) intensi
 	live = append(live, p.carried(live, &s.widths)...)
 	coarse, missing := p.coarse, because
 	if missing == nil {
+		missing = p.why(from, to)
+	}
+	if missing == nil {
 		missing = noData("no provider of the chain has values for this time")
 	}
 	if len(live) > 0 && len(coarse) > 0 && coarse[0].Basis != live[0].Basis {
@@ -214,6 +217,22 @@ func (s *source) series(p *livePlace, from, to time.Time, because error) intensi
 		return intensity.Series{From: from.UTC(), To: to.UTC(), Gaps: []intensity.Gap{{Start: from.UTC(), End: to.UTC(), Err: err}}}
 	}
 	return g.Series(from, to, missing)
+}
+
+// why returns what the providers said of the holes in [from, to), each once.
+func (p *livePlace) why(from, to time.Time) error {
+	var errs []error
+	for _, z := range p.known() {
+		z.mu.Lock()
+		for i := range z.holes {
+			h := &z.holes[i]
+			if h.start.Before(to) && h.end.After(from) && h.err != nil && !slices.Contains(errs, h.err) {
+				errs = append(errs, h.err)
+			}
+		}
+		z.mu.Unlock()
+	}
+	return errors.Join(errs...)
 }
 
 // cover asks the providers for [from, to), in order, until nothing is missing.

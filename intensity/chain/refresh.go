@@ -88,12 +88,12 @@ func (s *source) refresh() {
 		}
 		now := time.Now()
 		next := now.Add(time.Hour)
-		for z := range s.wanted(now, &next) {
+		for _, z := range s.wanted(now, &next) {
 			if running[z] {
 				continue
 			}
-			if z.due.After(now) {
-				next = earlier(next, z.due)
+			if due := z.dueAt(); due.After(now) {
+				next = earlier(next, due)
 				continue
 			}
 			running[z] = true
@@ -116,8 +116,9 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // wanted returns the zones of all places; those that are not resolved are, first.
-func (s *source) wanted(now time.Time, next *time.Time) map[*zone]bool {
-	zones := make(map[*zone]bool)
+// The zones are in the order in which they are due.
+func (s *source) wanted(now time.Time, next *time.Time) (zones []*zone) {
+	seen := make(map[*zone]bool)
 	for _, p := range s.livePlaces() {
 		p.mu.Lock()
 		unresolved, due := !p.resolved, !now.Before(p.again)
@@ -137,15 +138,27 @@ func (s *source) wanted(now time.Time, next *time.Time) map[*zone]bool {
 			p.mu.Unlock()
 		}
 		for _, z := range p.known() {
-			zones[z] = true
+			if !seen[z] {
+				seen[z] = true
+				zones = append(zones, z)
+			}
 		}
 	}
+	due := make(map[*zone]time.Time, len(zones))
+	for _, z := range zones {
+		due[z] = z.dueAt()
+	}
+	slices.SortStableFunc(zones, func(a, b *zone) int { return due[a].Compare(due[b]) })
 	return zones
 }
 
 // refreshZone asks for the last day of a zone, and says when next.
 func (s *source) refreshZone(z *zone) {
-	ctx, cancel := context.WithTimeout(s.ctx, 2*requestWithin)
+	ctx, err := z.up.admit(s.ctx)
+	if err != nil {
+		return // the source is closed
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*requestWithin)
 	defer cancel()
 	now := time.Now()
 	step := z.step()
@@ -153,7 +166,6 @@ func (s *source) refreshZone(z *zone) {
 	if span := z.up.caps.MaxSpan; span > 0 && chunk.End.Sub(chunk.Start) > span {
 		chunk.Start = chunk.End.Add(-span)
 	}
-	var err error
 	select {
 	case z.turn <- struct{}{}:
 		err = z.ask(ctx, chunk, now)
@@ -167,12 +179,7 @@ func (s *source) refreshZone(z *zone) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	if err != nil {
-		z.failed++
-	} else {
-		z.failed = 0
-	}
-	z.due = z.next(now, err)
+	z.schedule(now, err)
 	s.spread(z)
 	if e := s.keep(z); e != nil {
 		s.hooks.trouble(e)
@@ -189,6 +196,23 @@ func (s *source) foresee(ctx context.Context, z *zone, now time.Time) {
 	if err == nil {
 		z.merge(intensity.Series{From: series.From, To: series.To, Slots: series.Slots}, now)
 	}
+}
+
+func (z *zone) dueAt() time.Time {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.due
+}
+
+func (z *zone) schedule(now time.Time, err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err != nil {
+		z.failed++
+	} else {
+		z.failed = 0
+	}
+	z.due = z.next(now, err)
 }
 
 // next says when a zone is asked for again: a little after its next slot has ended, each

@@ -40,6 +40,7 @@ type upstream struct {
 	hooks    *Hooks
 	limiter  *rate.Limiter // nil: without limit
 	flights  singleflight.Group
+	ended    <-chan struct{} // when the source is closed
 
 	mu       sync.Mutex
 	worked   bool
@@ -57,8 +58,8 @@ type refusal struct {
 	err   error
 }
 
-func newUpstream(p intensity.Provider, depth int, hooks *Hooks) *upstream {
-	u := &upstream{provider: p, caps: p.Caps(), depth: depth, hooks: hooks, zones: make(map[string]refusal)}
+func newUpstream(p intensity.Provider, depth int, hooks *Hooks, ended <-chan struct{}) *upstream {
+	u := &upstream{provider: p, caps: p.Caps(), depth: depth, hooks: hooks, ended: ended, zones: make(map[string]refusal)}
 	if r := u.caps.Rate; r.Per > 0 {
 		u.limiter = rate.NewLimiter(rate.Every(r.Per), max(r.Burst, 1))
 	}
@@ -103,6 +104,13 @@ func (u *upstream) once(ctx context.Context, key, zone string, ask func(context.
 	done := u.flights.DoChan(key, func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWithin)
 		defer cancel()
+		go func() {
+			select {
+			case <-u.ended:
+				cancel()
+			case <-own.Done():
+			}
+		}()
 		return u.patiently(own, zone, ask)
 	})
 	select {
@@ -121,7 +129,7 @@ func (u *upstream) patiently(ctx context.Context, zone string, ask func(context.
 		if err := u.suspended(zone, time.Now()); err != nil {
 			return intensity.Series{}, backoff.Permanent(err)
 		}
-		if u.limiter != nil && !u.limiter.Allow() {
+		if token, _ := ctx.Value(admitted{}).(*sync.Once); !taken(token) && u.limiter != nil && !u.limiter.Allow() {
 			return intensity.Series{}, backoff.Permanent(u.fail(intensity.KindRate, zone, "the rate that it allows, %d at once and one each %v, is used up", max(u.caps.Rate.Burst, 1), u.caps.Rate.Per))
 		}
 		began := time.Now()
@@ -143,6 +151,28 @@ func (u *upstream) patiently(ctx context.Context, zone string, ask func(context.
 		err = u.note(zone, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now())
 	}
 	return s, err
+}
+
+// admitted is the key of a context whose first request has been waited for.
+type admitted struct{}
+
+func taken(token *sync.Once) (first bool) {
+	if token != nil {
+		token.Do(func() { first = true })
+	}
+	return first
+}
+
+// admit waits for as long as the provider's rate demands, in the order of the calls, and
+// returns a context for one request.
+func (u *upstream) admit(ctx context.Context) (context.Context, error) {
+	if u.limiter == nil {
+		return ctx, nil
+	}
+	if err := u.limiter.Wait(ctx); err != nil {
+		return ctx, err
+	}
+	return context.WithValue(ctx, admitted{}, new(sync.Once)), nil
 }
 
 // check refuses what no provider may send. A provider is foreign code.
