@@ -70,7 +70,7 @@ func (s *source) resolve(ctx context.Context, p *livePlace) error {
 		name, err := u.resolve(ctx, p.query.Location)
 		switch {
 		case err == nil:
-			p.zones[i] = s.zone(u, name)
+			p.zones[i] = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
 		case ctx.Err() != nil:
 			return ctx.Err()
 		default:

@@ -2,7 +2,6 @@ package chain_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -247,7 +246,7 @@ func TestWhatIsKnownIsNotAskedForAgain(t *testing.T) {
 		require.NoError(t, series.Check())
 		assert.Len(t, series.Slots, 25*24-1)
 		require.Len(t, series.Gaps, 1)
-		assert.ErrorIs(t, series.Gaps[0].Err, intensity.KindNotYet)
+		require.ErrorIs(t, series.Gaps[0].Err, intensity.KindNotYet)
 		count := func() (n int) {
 			for _, r := range live.requests() {
 				if !r.to.After(to) {
@@ -298,7 +297,8 @@ func TestAProviderIsNotAskedMoreThanItAllows(t *testing.T) {
 }
 
 func TestHowFailuresAreTaken(t *testing.T) {
-	count := func(live *upstream, src intensity.Source, t *testing.T, d time.Duration) int {
+	count := func(t *testing.T, live *upstream, src intensity.Source, d time.Duration) int {
+		t.Helper()
 		before := len(live.requests())
 		for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Second) {
 			_, err := src.At(t.Context(), france(), time.Now())
@@ -330,9 +330,9 @@ func TestHowFailuresAreTaken(t *testing.T) {
 			at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
 				_, err := src.At(t.Context(), france(), time.Now())
 				require.ErrorIs(t, err, c.kind)
-				n := len(live.requests()) + count(live, src, t, time.Minute)
+				n := len(live.requests()) + count(t, live, src, time.Minute)
 				assert.True(t, n >= c.minute[0] && n <= c.minute[1], "%d in a minute", n)
-				n = count(live, src, t, time.Hour)
+				n = count(t, live, src, time.Hour)
 				assert.True(t, n >= c.hour[0] && n <= c.hour[1], "%d in an hour", n)
 			}, live)
 		})
@@ -608,6 +608,5 @@ func TestAPlaceThatNobodyCovers(t *testing.T) {
 	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
 		_, err := src.At(t.Context(), intensity.Query{Location: intensity.Location{Zone: "NOWHERE"}}, time.Now())
 		require.ErrorIs(t, err, intensity.KindZone)
-		assert.True(t, errors.Is(err, intensity.KindZone))
 	}, live)
 }

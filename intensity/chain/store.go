@@ -174,12 +174,11 @@ func (f fileStore) Get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, maxStored+1))
 	if err == nil && len(b) > maxStored {
 		err = fmt.Errorf("%s is larger than %d MiB", f.path(key), maxStored>>20)
 	}
-	return b, err
+	return b, errors.Join(err, file.Close())
 }
 
 func (f fileStore) Set(ctx context.Context, key string, value []byte) (err error) {

@@ -93,7 +93,7 @@ func (u *upstream) resolve(ctx context.Context, loc intensity.Location) (string,
 	}
 	zone, err := u.provider.Resolve(ctx, loc)
 	if err != nil && errors.Is(err, intensity.KindUpstream) {
-		u.note("", err, time.Now())
+		err = u.note("", err, time.Now())
 	}
 	return zone, err
 }

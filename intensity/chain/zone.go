@@ -77,11 +77,11 @@ func (z *zone) within(from, to time.Time) []*intensity.Slot {
 	return slices.Clone(z.slots[i:j])
 }
 
-// merge takes over what a request brought at a moment. It reports whether that changed
-// anything.
-func (z *zone) merge(s intensity.Series, now time.Time) (changed bool) {
+// merge takes over what a request brought at a moment.
+func (z *zone) merge(s intensity.Series, now time.Time) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	changed := false
 	if len(s.Slots) > 0 && len(z.slots) > 0 && s.Slots[0].Basis != z.slots[0].Basis {
 		z.slots, changed = nil, true // the provider speaks of something else now
 	}
@@ -95,7 +95,6 @@ func (z *zone) merge(s intensity.Series, now time.Time) (changed bool) {
 		z.note(g, now)
 	}
 	z.dirty = z.dirty || changed
-	return changed
 }
 
 // put takes over one slot: the newest version wins, but for forecasts of what is known.

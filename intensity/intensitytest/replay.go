@@ -141,14 +141,14 @@ func Cut(w http.ResponseWriter) {
 
 var errUnexpectedEnd = errors.New("unexpected EOF")
 
-// File returns a handler that sends a file with a status; its name says the media type.
+// File returns a handler that sends a file with a status, as JSON or HTML, whichever it is.
 func File(t testing.TB, status int, path string) http.Handler {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Bytes(status, mediaType(path, b), b)
+	return Bytes(status, mediaType(b), b)
 }
 
 // Bytes returns a handler that sends b with a status and a media type.
@@ -160,7 +160,7 @@ func Bytes(status int, media string, b []byte) http.Handler {
 	})
 }
 
-func mediaType(path string, b []byte) string {
+func mediaType(b []byte) string {
 	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("<")) {
 		return "text/html; charset=utf-8"
 	}

@@ -157,11 +157,11 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, header 
 	}
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(req) //nolint:gosec // the endpoint is the operator's
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.failed(ctx, path, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // it has been read, or is not wanted
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
