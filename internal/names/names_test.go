@@ -39,7 +39,7 @@ func TestNamesAreWellFormedAndDistinct(t *testing.T) {
 		"Attr":     regexp.MustCompile(`^(hw|carbon)(\.[a-z][a-z_]*)+$`),
 		"Resource": regexp.MustCompile(`^(host|cloud|geo|process|container|k8s)(\.[a-z][a-z_]*)+$`),
 		"Unit":     regexp.MustCompile(`^\S+$`),
-		"":         regexp.MustCompile(`^[a-z][a-z_]*$`),
+		"":         regexp.MustCompile(`^[a-z][a-z0-9_]*$`),
 	}
 	seen := map[string]string{}
 	for name, value := range constants(t) {

@@ -73,6 +73,8 @@ const (
 	SourceElectricityMaps = "electricity_maps"
 	SourceWattTime        = "watttime"
 	SourceUKNationalGrid  = "uk_national_grid"
+	SourceEnerginet       = "energinet"
+	SourceRTEEco2mix      = "rte_eco2mix"
 	SourceCloudsCSV       = "clouds_csv"
 	SourceGridsCSV        = "grids_csv"
 	SourceStatic          = "static"

@@ -148,7 +148,9 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, header 
 	u := *c.base
 	u.Path += path
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	bounded, cancel := context.WithTimeout(ctx, c.http.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(bounded, http.MethodGet, u.String(), http.NoBody)
 	if err != nil {
 		return nil, c.Error(intensity.KindConfig, "", "no request can be made for %s: %v", path, inner(err))
 	}
@@ -163,6 +165,11 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, header 
 	}
 	defer func() { _ = resp.Body.Close() }() // it has been read, or is not wanted
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err == nil {
+		// A server that notices how we hang up may end its answer in time for us to take
+		// the half of it for the whole.
+		err = bounded.Err()
+	}
 	switch {
 	case err != nil:
 		return nil, c.failed(ctx, path, err)
