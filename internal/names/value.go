@@ -75,6 +75,7 @@ const (
 	SourceUKNationalGrid  = "uk_national_grid"
 	SourceEnerginet       = "energinet"
 	SourceRTEEco2mix      = "rte_eco2mix"
+	SourceOpenElectricity = "open_electricity"
 	SourceCloudsCSV       = "clouds_csv"
 	SourceGridsCSV        = "grids_csv"
 	SourceStatic          = "static"
