@@ -45,7 +45,8 @@ func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 	go func() {
 		s.handler.ServeHTTP(w, r)
 		w.begin()
-		_ = pw.Close() // of a pipe: never fails
+		// An answer that the end of its request has ended is not complete.
+		_ = pw.CloseWithError(r.Context().Err()) // of a pipe: never fails
 	}()
 	select {
 	case <-w.sent:

@@ -96,7 +96,10 @@ func faults() []fault {
 				if _, err := w.Write([]byte(" ")); err != nil {
 					return
 				}
-				time.Sleep(time.Second)
+				select { // not a sleep, which would outlast the test
+				case <-r.Context().Done():
+				case <-time.After(time.Second):
+				}
 			}
 		}},
 		{name: "connection refused", kind: intensity.KindUpstream, handle: func(w http.ResponseWriter, _ *http.Request) {
