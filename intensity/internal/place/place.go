@@ -170,6 +170,9 @@ func (f Finder) outside(what, word string) error {
 
 func (f Finder) right() string { return f.Provider + " covers " + f.Covers }
 
-func (f Finder) refuse(format string, args ...any) error {
-	return &intensity.Error{Kind: intensity.KindZone, Provider: f.Provider, Detail: fmt.Sprintf(format, args...)}
+func (f Finder) refuse(format string, args ...any) error { return Refuse(f.Provider, format, args...) }
+
+// Refuse returns an error of KindZone.
+func Refuse(provider, format string, args ...any) error {
+	return &intensity.Error{Kind: intensity.KindZone, Provider: provider, Detail: fmt.Sprintf(format, args...)}
 }
