@@ -131,6 +131,16 @@ func forms(secrets []string) (out []string) {
 	return out
 }
 
+// With returns a client whose errors hide these secrets too: those that a server gives
+// out, such as tokens. Both share connections.
+func (c *Client) With(secrets ...string) *Client {
+	both := *c
+	known, more := c.secrets(), forms(secrets)
+	hidden := append(known[:len(known):len(known)], more...)
+	both.secrets = func() []string { return hidden }
+	return &both
+}
+
 // Answer is what a server sent, whatever its status.
 type Answer struct {
 	Status     int
@@ -255,7 +265,7 @@ func (c *Client) said(a *Answer) string {
 			}
 		}
 	}
-	if a.isHTML() {
+	if a.IsHTML() {
 		return "a page of HTML"
 	}
 	if len(a.Body) == 0 {
@@ -264,14 +274,16 @@ func (c *Client) said(a *Answer) string {
 	return string(a.Body[:min(len(a.Body), 1000)])
 }
 
-func (a *Answer) isHTML() bool {
+// IsHTML reports whether the body is a page for people, as servers put in front of an API
+// send it: it says nothing that the API knows.
+func (a *Answer) IsHTML() bool {
 	return a.mediaType == "text/html" || bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("<"))
 }
 
 // Decode reads the JSON of an answer into v. Fields that v does not have are ignored;
 // anything behind the value, or anything that is no JSON, is an error of KindMalformed.
 func (c *Client) Decode(a *Answer, zone string, v any) error {
-	if a.isHTML() {
+	if a.IsHTML() {
 		return c.Error(intensity.KindMalformed, zone, "status %d with a page of HTML instead of JSON", a.Status)
 	}
 	if err := Unmarshal(a.Body, v); err != nil {
