@@ -150,18 +150,24 @@ func (f Finder) point(loc *intensity.Location) (string, verdict, error) {
 // withoutWholes drops countries that are the sum of their zones where one of the zones
 // is there too. Elsewhere the key of a country is a zone beside others: GB and GB-NIR.
 func withoutWholes(keys []string) []string {
-	const wholes = " AU BR CA DK FO IN IT JP MY NO PH RU SE US "
 	var out []string
 	for _, k := range keys {
 		part := false
 		for _, other := range keys {
 			part = part || strings.HasPrefix(other, k+"-")
 		}
-		if !part || !strings.Contains(wholes, " "+k+" ") {
+		if !part || !Whole(k) {
 			out = append(out, k)
 		}
 	}
 	return out
+}
+
+// Whole reports whether the key of a country, in upper case, is the sum of zones that
+// have keys of their own.
+func Whole(country string) bool {
+	const wholes = " AU BR CA DK FO IN IT JP MY NO PH RU SE US "
+	return len(country) == 2 && strings.Contains(wholes, " "+country+" ")
 }
 
 func (f Finder) outside(what, word string) error {
