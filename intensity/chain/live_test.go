@@ -351,6 +351,31 @@ func TestACredentialThatWorkedBeforeIsNotLost(t *testing.T) {
 	}, live)
 }
 
+// A plan without the past has the present all the same.
+func TestAPlanWithoutThePast(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindPlan, 0) })
+		old := noon().Add(-50 * 24 * time.Hour)
+		_, err := src.Range(t.Context(), france(), old, old.Add(time.Hour))
+		require.ErrorIs(t, err, intensity.KindPlan)
+		live.set(func(u *upstream) { u.fail = nil })
+		time.Sleep(time.Minute)
+		_, err = src.Range(t.Context(), france(), old, old.Add(time.Hour))
+		require.ErrorIs(t, err, intensity.KindPlan)
+		n := 0
+		for _, r := range live.requests() {
+			if r.from.Equal(old) {
+				n++
+			}
+		}
+		assert.Equal(t, 1, n, "it is not asked again today")
+		slot, err := src.At(t.Context(), france(), time.Now())
+		require.NoError(t, err)
+		assert.InDelta(t, 112, slot.GramsPerKWh, 0)
+	}, live)
+}
+
 func TestTheNextProviderAnswersAtOnce(t *testing.T) {
 	first, second := newUpstream("first"), newUpstream("second")
 	first.fail = failing("first", intensity.KindPlan, 0)

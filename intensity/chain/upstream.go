@@ -49,8 +49,23 @@ type upstream struct {
 	refusals int           // of the credential, in a row
 	until    time.Time     // is not asked before that
 	because  error
-	zones    map[string]refusal
+	zones    map[route]refusal
 }
+
+// route is what is asked of a provider about a zone: a plan may hold one without another.
+type route struct {
+	zone string
+	what what
+}
+
+type what uint8
+
+const (
+	all what = iota
+	present
+	past
+	future
+)
 
 // refusal is a lasting answer about one zone.
 type refusal struct {
@@ -59,7 +74,7 @@ type refusal struct {
 }
 
 func newUpstream(p intensity.Provider, depth int, hooks *Hooks, ended <-chan struct{}) *upstream {
-	u := &upstream{provider: p, caps: p.Caps(), depth: depth, hooks: hooks, ended: ended, zones: make(map[string]refusal)}
+	u := &upstream{provider: p, caps: p.Caps(), depth: depth, hooks: hooks, ended: ended, zones: make(map[route]refusal)}
 	if r := u.caps.Rate; r.Per > 0 {
 		u.limiter = rate.NewLimiter(rate.Every(r.Per), max(r.Burst, 1))
 	}
@@ -68,8 +83,12 @@ func newUpstream(p intensity.Provider, depth int, hooks *Hooks, ended <-chan str
 
 // fetch is Provider.Fetch for callers that may be many.
 func (u *upstream) fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
+	r := route{zone, past}
+	if time.Since(from) <= recently+2*time.Hour {
+		r.what = present
+	}
 	key := fmt.Sprintf("%s %d %d", zone, from.UnixNano(), to.UnixNano())
-	return u.once(ctx, key, zone, func(ctx context.Context) (intensity.Series, error) {
+	return u.once(ctx, key, r, func(ctx context.Context) (intensity.Series, error) {
 		return u.provider.Fetch(ctx, zone, from, to)
 	})
 }
@@ -81,26 +100,26 @@ func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Durat
 		return intensity.Series{}, u.fail(intensity.KindNoData, zone, "it does not forecast")
 	}
 	key := fmt.Sprintf("%s +%d", zone, horizon)
-	return u.once(ctx, key, zone, func(ctx context.Context) (intensity.Series, error) {
+	return u.once(ctx, key, route{zone, future}, func(ctx context.Context) (intensity.Series, error) {
 		return f.FetchForecast(ctx, zone, horizon)
 	})
 }
 
 // resolve is Provider.Resolve. Its answers are remembered by those who ask.
 func (u *upstream) resolve(ctx context.Context, loc intensity.Location) (string, error) {
-	if err := u.suspended("", time.Now()); err != nil {
+	if err := u.suspended(route{}, time.Now()); err != nil {
 		return "", err
 	}
 	zone, err := u.provider.Resolve(ctx, loc)
 	if err != nil && errors.Is(err, intensity.KindUpstream) {
-		err = u.note("", err, time.Now())
+		err = u.note(route{}, err, time.Now())
 	}
 	return zone, err
 }
 
 // once makes one request for all who want the same at the same time. It goes on when
 // one of them has gone.
-func (u *upstream) once(ctx context.Context, key, zone string, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
+func (u *upstream) once(ctx context.Context, key string, r route, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
 	done := u.flights.DoChan(key, func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWithin)
 		defer cancel()
@@ -111,22 +130,23 @@ func (u *upstream) once(ctx context.Context, key, zone string, ask func(context.
 			case <-own.Done():
 			}
 		}()
-		return u.patiently(own, zone, ask)
+		return u.patiently(own, r, ask)
 	})
 	select {
-	case r := <-done:
-		s, _ := r.Val.(intensity.Series)
-		return s, r.Err
+	case got := <-done:
+		s, _ := got.Val.(intensity.Series)
+		return s, got.Err
 	case <-ctx.Done():
 		return intensity.Series{}, ctx.Err()
 	}
 }
 
-func (u *upstream) patiently(ctx context.Context, zone string, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
+func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
+	zone := r.zone
 	pace := backoff.NewExponentialBackOff()
 	pace.InitialInterval, pace.RandomizationFactor = firstRetry, 1
 	s, err := backoff.Retry(ctx, func() (intensity.Series, error) {
-		if err := u.suspended(zone, time.Now()); err != nil {
+		if err := u.suspended(r, time.Now()); err != nil {
 			return intensity.Series{}, backoff.Permanent(err)
 		}
 		if token, _ := ctx.Value(admitted{}).(*sync.Once); !taken(token) && u.limiter != nil && !u.limiter.Allow() {
@@ -138,7 +158,7 @@ func (u *upstream) patiently(ctx context.Context, zone string, ask func(context.
 			err = u.check(&s, zone)
 		}
 		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
-		err = u.note(zone, err, time.Now())
+		err = u.note(r, err, time.Now())
 		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0) {
 			err = backoff.Permanent(err)
 		}
@@ -148,7 +168,7 @@ func (u *upstream) patiently(ctx context.Context, zone string, ask func(context.
 		err = permanent.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = u.note(zone, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now())
+		err = u.note(r, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now())
 	}
 	return s, err
 }
@@ -189,17 +209,19 @@ func (u *upstream) check(s *intensity.Series, zone string) error {
 }
 
 // suspended returns why the provider is not asked now; nil: it is.
-func (u *upstream) suspended(zone string, now time.Time) error {
+func (u *upstream) suspended(r route, now time.Time) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if now.Before(u.until) {
 		return u.because
 	}
-	if r, ok := u.zones[zone]; ok && zone != "" {
-		if now.Before(r.until) {
-			return r.err
+	for _, r := range [...]route{r, {zone: r.zone}} {
+		if no, ok := u.zones[r]; ok && r.zone != "" {
+			if now.Before(no.until) {
+				return no.err
+			}
+			delete(u.zones, r)
 		}
-		delete(u.zones, zone)
 	}
 	return nil
 }
@@ -209,13 +231,13 @@ const maxRefusals = 4096
 
 // note takes in how a request ended, and returns its error, which may be of another
 // kind: a credential that worked before is not lost but used up.
-func (u *upstream) note(zone string, err error, now time.Time) error {
-	err, told := u.take(zone, err, now)
+func (u *upstream) note(r route, err error, now time.Time) error {
+	err, told := u.take(r, err, now)
 	u.hooks.trouble(told)
 	return err
 }
 
-func (u *upstream) take(zone string, err error, now time.Time) (_, told error) {
+func (u *upstream) take(r route, err error, now time.Time) (_, told error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err == nil {
@@ -238,7 +260,7 @@ func (u *upstream) take(zone string, err error, now time.Time) (_, told error) {
 		wait(max(retryAfter(err), limitWait))
 	case intensity.KindAuth:
 		if u.worked {
-			err = u.fail(intensity.KindRate, zone, "it refuses a credential that it took before, as some do with one that is used too often: %v", err)
+			err = u.fail(intensity.KindRate, r.zone, "it refuses a credential that it took before, as some do with one that is used too often: %v", err)
 			wait(authFirst)
 			break
 		}
@@ -254,7 +276,10 @@ func (u *upstream) take(zone string, err error, now time.Time) (_, told error) {
 		if len(u.zones) >= maxRefusals {
 			clear(u.zones)
 		}
-		u.zones[zone] = refusal{now.Add(refusedFor), err}
+		if kind(err) == intensity.KindZone {
+			r.what = all
+		}
+		u.zones[r] = refusal{now.Add(refusedFor), err}
 	}
 	return err, told
 }
