@@ -36,6 +36,13 @@ type Forecaster interface {
 	FetchForecast(ctx context.Context, zone string, horizon time.Duration) (Series, error)
 }
 
+// Prober is a Provider that can find out what its credential may do, so that it need not
+// be refused to know it. A Source calls Probe once, in the background, before anything
+// else; that it fails has no consequences.
+type Prober interface {
+	Probe(ctx context.Context) error
+}
+
 // Caps describes a provider.
 type Caps struct {
 	ID          string        // value of carbon.grid.source, unless its slots say something finer

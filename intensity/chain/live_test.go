@@ -567,6 +567,34 @@ func (o *oracle) FetchForecast(_ context.Context, zone string, horizon time.Dura
 	return s, nil
 }
 
+// prober is an upstream with a credential.
+type prober struct {
+	*upstream
+
+	probes int
+}
+
+func (p *prober) Probe(context.Context) error {
+	p.probes++
+	return failing("live", intensity.KindUpstream, 0)("")
+}
+
+func TestACredentialIsProbedOnceAndThatItFailsIsNoMatter(t *testing.T) {
+	p := &prober{upstream: newUpstream("live")}
+	var troubles []error
+	at(t, chain.Config{Hooks: chain.Hooks{Trouble: func(err error) { troubles = append(troubles, err) }}}, func(t *testing.T, src intensity.Source) {
+		for _, zone := range []string{"FR", "DE"} {
+			h, err := src.Handle(intensity.Query{Location: intensity.Location{Zone: zone}})
+			require.NoError(t, err)
+			synctest.Wait()
+			assert.NotNil(t, h.Peek(time.Now()))
+		}
+		assert.Equal(t, 1, p.probes)
+		require.Len(t, troubles, 1)
+		assert.ErrorContains(t, troubles[0], "what the credential of live may do is not known")
+	}, p)
+}
+
 // When the hour turns there is a value for it, before the provider has been asked again.
 func TestTheNextHourIsThereBeforeItBegins(t *testing.T) {
 	o := &oracle{upstream: newUpstream("live")}

@@ -127,6 +127,11 @@ func (s *source) wanted(now time.Time, next *time.Time) (zones []*zone) {
 		}
 		p.mu.Unlock()
 		if unresolved && due {
+			for _, u := range p.upstreams {
+				ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+				u.probe(ctx)
+				cancel()
+			}
 			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
 			_ = s.resolve(ctx, p) // who asks is told
 			cancel()

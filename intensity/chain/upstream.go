@@ -40,6 +40,7 @@ type upstream struct {
 	hooks    *Hooks
 	limiter  *rate.Limiter // nil: without limit
 	flights  singleflight.Group
+	probing  sync.Once
 	ended    <-chan struct{} // when the source is closed
 
 	mu       sync.Mutex
@@ -102,6 +103,22 @@ func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Durat
 	key := fmt.Sprintf("%s +%d", zone, horizon)
 	return u.once(ctx, key, route{zone, future}, func(ctx context.Context) (intensity.Series, error) {
 		return f.FetchForecast(ctx, zone, horizon)
+	})
+}
+
+// probe lets a provider find out once what its credential may do.
+func (u *upstream) probe(ctx context.Context) {
+	p, ok := u.provider.(intensity.Prober)
+	if !ok {
+		return
+	}
+	u.probing.Do(func() {
+		began := time.Now()
+		err := p.Probe(ctx)
+		u.hooks.request(u.caps.ID, "", time.Since(began), err)
+		if err != nil && ctx.Err() == nil {
+			u.hooks.trouble(fmt.Errorf("what the credential of %s may do is not known: %w", u.caps.ID, err))
+		}
 	})
 }
 

@@ -67,10 +67,10 @@ func decodeAccess(body []byte) (*Access, error) {
 	return a, nil
 }
 
-// Probe asks for what the key may do, once: the answer is remembered, and Fetch does not ask
-// for what is not in it. After an error, the next Probe asks again. KindAuth: the key is
+// Access asks for what the key may do, once: the answer is remembered, and Fetch does not ask
+// for what is not in it. After an error, the next Access asks again. KindAuth: the key is
 // wrong.
-func (p *Provider) Probe(ctx context.Context) (*Access, error) {
+func (p *Provider) Access(ctx context.Context) (*Access, error) {
 	select {
 	case p.access.turn <- struct{}{}:
 		defer func() { <-p.access.turn }()
@@ -101,7 +101,7 @@ func (p *Provider) Probe(ctx context.Context) (*Access, error) {
 	return a, nil
 }
 
-// plan is what is known of a key: what Probe has read, and what was refused since. It is
+// plan is what is known of a key: what Access has read, and what was refused since. It is
 // safe for concurrent use.
 type plan struct {
 	turn chan struct{} // held by the one who probes
@@ -150,4 +150,10 @@ func (p *plan) refuse(zone, route string, now time.Time) {
 		clear(p.refused)
 	}
 	p.refused[refusal{zone, route}] = now
+}
+
+// Probe implements intensity.Prober: it asks what Access tells, for what is asked later.
+func (p *Provider) Probe(ctx context.Context) error {
+	_, err := p.Access(ctx)
+	return err
 }

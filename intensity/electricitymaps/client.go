@@ -174,7 +174,7 @@ func (p *Provider) Caps() intensity.Caps {
 
 // Fetch returns the hours of [from, to), at most Caps().MaxSpan, with one request: for the
 // history if they lie in the last 24 h, else for past-range. KindTooOld: that would take
-// past-range, and the key is known not to have it, see Probe; where the history has a part
+// past-range, and the key is known not to have it, see Access; where the history has a part
 // of the time, the rest is a gap of that kind. KindNotYet: it is all in the future.
 func (p *Provider) Fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
 	zone, err := p.asked(zone)

@@ -493,7 +493,7 @@ func TestARefusedRouteIsNotAskedAgain(t *testing.T) {
 	})
 }
 
-func TestProbe(t *testing.T) {
+func TestAccess(t *testing.T) {
 	when(t, "2027-03-10T17:34Z", func(t *testing.T) {
 		zones, rest := file(t, "v4-zones.with-free-token.json"), answers(t)
 		down := true
@@ -509,11 +509,11 @@ func TestProbe(t *testing.T) {
 			}
 		}))
 		p := open(t, server.Client())
-		_, err := p.Probe(t.Context())
+		_, err := p.Access(t.Context())
 		require.ErrorIs(t, err, intensity.KindUpstream)
 		down = false
 		for range 3 {
-			a, err := p.Probe(t.Context())
+			a, err := p.Access(t.Context())
 			require.NoError(t, err)
 			assert.True(t, a.Known())
 			assert.Equal(t, []string{"AE", "DK-DK2"}, a.Zones())
@@ -533,22 +533,22 @@ func TestProbe(t *testing.T) {
 	})
 }
 
-func TestProbeOfAWrongKey(t *testing.T) {
+func TestAccessOfAWrongKey(t *testing.T) {
 	server := intensitytest.Serve(intensitytest.File(t, 401, "testdata/error-401.invalid-token.json"))
-	_, err := open(t, server.Client()).Probe(t.Context())
+	_, err := open(t, server.Client()).Access(t.Context())
 	require.ErrorIs(t, err, intensity.KindAuth)
 	require.Len(t, server.Requests(), 1)
 
 	server = intensitytest.Serve(intensitytest.File(t, 503, "testdata/error-503.html"))
-	_, err = open(t, server.Client()).Probe(t.Context())
+	_, err = open(t, server.Client()).Access(t.Context())
 	require.ErrorIs(t, err, intensity.KindUpstream)
 	server = intensitytest.Serve(intensitytest.File(t, 200, "testdata/error-503.html"))
-	_, err = open(t, server.Client()).Probe(t.Context())
+	_, err = open(t, server.Client()).Access(t.Context())
 	require.ErrorIs(t, err, intensity.KindMalformed)
 }
 
 // A list without access says nothing, so that nothing is refused for it.
-func TestProbeThatTellsNothing(t *testing.T) {
+func TestAccessThatTellsNothing(t *testing.T) {
 	when(t, "2031-02-13T00:40Z", func(t *testing.T) {
 		zones, data := file(t, "v3-zones.no-token.json"), file(t, "v3-ci-history.measured.DE.json")
 		server := intensitytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -559,7 +559,7 @@ func TestProbeThatTellsNothing(t *testing.T) {
 			data.ServeHTTP(w, r)
 		}))
 		p := open(t, server.Client(), v3)
-		a, err := p.Probe(t.Context())
+		a, err := p.Access(t.Context())
 		require.NoError(t, err)
 		assert.False(t, a.Known())
 		_, err = p.Fetch(t.Context(), "DE", at(t, "2031-02-12T15:00Z"), at(t, "2031-02-12T17:00Z"))
@@ -620,7 +620,7 @@ func TestZonesThatOnlyTheProviderKnows(t *testing.T) {
 	p := open(t, server.Client())
 	_, err := p.Resolve(t.Context(), intensity.Location{Zone: "zz-new"})
 	require.ErrorIs(t, err, intensity.KindZone)
-	_, err = p.Probe(t.Context())
+	_, err = p.Access(t.Context())
 	require.NoError(t, err)
 	zone, err := p.Resolve(t.Context(), intensity.Location{Zone: "zz-new"})
 	require.NoError(t, err)

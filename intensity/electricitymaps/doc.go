@@ -15,7 +15,7 @@
 // for it returns all of them as corrected so far, where a request for the latest value
 // costs as much and returns a guess. Older times come from past-range, which free keys
 // may not ask for. Provider.Latest is there for those who want the guess. What a key may do,
-// Provider.Probe finds out in one request; without it, the first refusal of past-range is
+// Provider.Access finds out in one request; without it, the first refusal of past-range is
 // remembered.
 //
 // # Whose value it is

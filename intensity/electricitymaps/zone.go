@@ -30,7 +30,7 @@ func (p *Provider) Resolve(_ context.Context, loc intensity.Location) (string, e
 	}.Find(loc)
 }
 
-// own reads a key. The tables may be older than the list that a Probe has read.
+// own reads a key. The tables may be older than the list that Access has read.
 func (p *Provider) own(key string) (string, error) {
 	if z := tables.Zones().Lookup(key); z != nil && !z.Retired {
 		return z.Key, nil

@@ -79,3 +79,9 @@ func (a *Access) list(s signal) string {
 	}
 	return strings.Join(regions, ", ")
 }
+
+// Probe implements intensity.Prober: it asks what Access tells, for what is asked later.
+func (p *Provider) Probe(ctx context.Context) error {
+	_, err := p.Access(ctx)
+	return err
+}

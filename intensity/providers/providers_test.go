@@ -1,0 +1,97 @@
+package providers_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/intensity/intensitytest"
+	"github.com/otelcarbon/otelcarbon/intensity/providers"
+	"github.com/otelcarbon/otelcarbon/internal/deptest"
+)
+
+const secret = "s3cr3t-Pa55"
+
+func TestDependencies(t *testing.T) {
+	const mod = "github.com/otelcarbon/otelcarbon"
+	deptest.Only(t, mod, "golang.org/x/sync/singleflight")
+	deptest.Never(t, "any Go program may use them", "go.opentelemetry.io", mod+"/receiver", mod+"/processor", mod+"/instrumentation")
+}
+
+// credentials of all that have some.
+func options(name string) (o providers.Options) {
+	switch name {
+	case "electricity_maps", "open_electricity":
+		o.Key = secret
+	case "watttime":
+		o.Username, o.Password = "somebody", secret
+	}
+	return o
+}
+
+func TestEachIsMadeByItsName(t *testing.T) {
+	require.Len(t, providers.Names(), 6)
+	for _, name := range providers.Names() {
+		t.Run(name, func(t *testing.T) {
+			p, err := providers.New(name, options(name))
+			require.NoError(t, err)
+			c := p.Caps()
+			assert.Equal(t, name, c.ID)
+			assert.True(t, c.Network)
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", p, p, p), secret)
+		})
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		provider string
+		options  providers.Options
+		want     string
+	}{
+		"unknown":           {"grid", providers.Options{}, "want one of electricity_maps, energinet, open_electricity, rte_eco2mix, uk_national_grid, watttime"},
+		"no key":            {"electricity_maps", providers.Options{}, "there is no key"},
+		"a key too many":    {"uk_national_grid", providers.Options{Key: secret}, "it has no key"},
+		"no password":       {"watttime", providers.Options{Username: "me"}, "password"},
+		"a version":         {"rte_eco2mix", providers.Options{Version: "v2"}, "it has no version"},
+		"not encrypted":     {"energinet", providers.Options{Endpoint: "http://api.example"}, "https"},
+		"in the address":    {"open_electricity", providers.Options{Key: "k", Endpoint: "https://u:" + secret + "@api.example"}, "credentials"},
+		"with a line break": {"electricity_maps", providers.Options{Key: secret + "\n"}, "line break"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := providers.New(c.provider, c.options)
+			require.ErrorIs(t, err, intensity.KindConfig)
+			assert.Nil(t, p)
+			assert.ErrorContains(t, err, c.want)
+			assert.NotContains(t, err.Error(), secret)
+		})
+	}
+}
+
+// A network that takes down who asks for what: no provider opens a socket before it is
+// asked, and its errors hold no credential, whatever the network says.
+func TestNoCredentialIsInAnError(t *testing.T) {
+	for _, name := range providers.Names() {
+		t.Run(name, func(t *testing.T) {
+			server := intensitytest.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				intensitytest.Fail(w, fmt.Errorf("cannot ask %s with %v", r.URL, r.Header))
+			}))
+			o := options(name)
+			o.HTTP = server.Client()
+			p, err := providers.New(name, o)
+			require.NoError(t, err)
+			assert.Empty(t, server.Requests())
+			zone := map[string]string{"electricity_maps": "FR", "energinet": "DK1", "open_electricity": "NEM/NSW1", "rte_eco2mix": "FR", "uk_national_grid": "GB", "watttime": "CAISO_NORTH"}[name]
+			_, err = p.Fetch(t.Context(), zone, begin, begin.Add(span))
+			require.Error(t, err)
+			e, ok := errors.AsType[*intensity.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, *e), secret)
+		})
+	}
+}
