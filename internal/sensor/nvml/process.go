@@ -16,6 +16,7 @@ type users struct {
 	last        uint64 // µs: stamp of the newest sample
 	asked       time.Time
 	unsupported [4]bool // of utilization and the three lists
+	known       bool    // who holds the GPU, in this round
 }
 
 // user is a process in an instance of a GPU.
@@ -115,14 +116,14 @@ func (c *core) readProcesses(now time.Time, delivered bool) {
 	for _, g := range c.gpus {
 		u := &g.users
 		u.begin(delivered)
-		g.load = nil
+		g.load, u.known = nil, false
 		if g.handle != nil && g.part != nil && c.ready {
 			c.readUse(g)
 			c.readUtilization(g)
 			c.readLists(g)
 		}
 		u.prune(now)
-		if load := g.load; load != nil {
+		if load := g.load; load != nil && u.known { // one that may be held is not idle
 			load.Held = u.held()
 			c.loads = append(c.loads, *load)
 		}
@@ -200,6 +201,7 @@ func (c *core) readLists(g *gpu) {
 			u.hold(list, kind, time.Now())
 		}
 	}
+	u.known = failed == success && !u.unsupported[1]
 	if failed != success {
 		g.report(aspectProcesses, failed)
 		return

@@ -198,3 +198,45 @@ func TestLoads(t *testing.T) {
 		assert.Empty(t, loads(), "cut into instances")
 	})
 }
+
+// A GPU that somebody may hold is not told to be idle.
+func TestNoLoadIsToldWhereNobodyKnowsWhoHoldsTheGPU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := withUses(t)
+		percent := uint32(0)
+		g.use = &percent
+		r.core.gpus[0].unused = false
+		read(t, r)
+		require.Len(t, r.Loads(nil), 1)
+		g.privilege = noPermission
+		read(t, r)
+		assert.Empty(t, r.Loads(nil), "the lists are refused")
+		g.privilege = success
+		read(t, r)
+		assert.Len(t, r.Loads(nil), 1)
+		r.core.gpus[0].users.unsupported[1] = true
+		read(t, r)
+		assert.Empty(t, r.Loads(nil), "the library has no list of those that compute")
+	})
+}
+
+// Under MIG the driver refuses some calls. If it is switched on and off between two
+// looks at the layout, they are made again after the next one.
+func TestC53_what_is_refused_under_MIG_is_asked_again(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		percent := uint32(10)
+		g := hopper("GPU-a1")
+		g.migStatus, g.use, g.uses, g.lists = success, &percent, []useSample{}, map[ProcessKind][]process{}
+		r := mustOpen(t, machine(g), Config{Processes: true})
+		read(t, r)
+		require.Len(t, r.Loads(nil), 1)
+		g.use = nil
+		read(t, r)
+		require.Empty(t, r.Loads(nil))
+		g.use = &percent
+		time.Sleep(r.core.config.LayoutInterval)
+		read(t, r)
+		read(t, r)
+		assert.Len(t, r.Loads(nil), 1)
+	})
+}
