@@ -192,7 +192,7 @@ func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, held
 	}
 	moved := a.Energy - p.energy
 	begun := !p.at.IsZero() && !jumped
-	if begun && (moved == 0 || moved < idleSteps*a.Part.Step) {
+	if begun && (moved == 0 || p.tooShort(a, moved)) {
 		return
 	}
 	switch length, of := a.At.Sub(p.at), capacity-p.capacity; {
@@ -208,6 +208,15 @@ func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, held
 	}
 	p.held = false
 	p.energy, p.at, p.busy, p.capacity = a.Energy, a.At, busy, capacity
+}
+
+// tooShort reports whether the steps of a coarse counter would spoil the power of the
+// present window.
+func (p *idlePart) tooShort(a *ledger.Account, moved unit.Microjoules) bool {
+	if every := a.Part.Refresh; every > 0 {
+		return a.At.Sub(p.at) < idleSteps*every
+	}
+	return moved < idleSteps*a.Part.Step
 }
 
 // value is what is known about the idle power of a part.

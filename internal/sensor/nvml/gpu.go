@@ -142,9 +142,9 @@ func (g *gpu) describe(m sensor.Method, limit unit.Microwatts) {
 	}
 	switch g.source {
 	case counter:
-		g.part.Step = g.part.MaxPower.Over(counterStep)
+		g.part.Step, g.part.Refresh = g.part.MaxPower.Over(counterStep), counterStep
 	case sampled:
-		g.part.Step = g.part.MaxPower.Over(sampledStep)
+		g.part.Step, g.part.Refresh = g.part.MaxPower.Over(sampledStep), sampledStep
 	}
 }
 
