@@ -21,9 +21,9 @@ type process struct {
 	name int // length of comm
 	file handle
 
-	ticks uint64 // utime + stime when it was last read
-	rss   uint64 // bytes
-	rate  float64
+	ticks uint64  // utime + stime when it was last read
+	rss   uint64  // bytes
+	rate  float64 // CPU time in ns per second, lately; before it began it used nothing
 	rated float64 // when, in seconds of processes.clock
 	delta uint64  // ns that it claims in this Read
 	cpu   uint64  // ns that it is given in this Read
@@ -206,6 +206,18 @@ func (q *process) rateAt(clock float64) float64 {
 	return q.rate * math.Exp((q.rated-clock)/memoryOf)
 }
 
+// grown is how much of what a rate remembers a process has lived through: next to nothing of
+// one that has run for a tenth of a second, which so is behind one that has run for minutes.
+func (q *process) grown(p *processes) float64 {
+	if p.uptime <= q.start {
+		return 1
+	}
+	return 1 - math.Exp(-float64(p.uptime-q.start)*tick.Seconds()/memoryOf)
+}
+
+// pace is the rate of a process while it lived.
+func (q *process) pace(p *processes) float64 { return q.rateAt(p.clock) / q.grown(p) }
+
 // claim notes that a process asks for time in this Read.
 func (p *processes) claim(q *process, delta uint64) {
 	if delta > 0 {
@@ -258,7 +270,7 @@ func (r *Reader) meet(n *node, pid int) *process {
 	n.group.add(q)
 	q.rated = p.clock
 	if p.uptime > s.start {
-		q.rate = float64(s.ticks) * 1e9 / float64(p.uptime-s.start) // ticks per tick are CPUs
+		q.rate = float64(s.ticks) * 1e9 / float64(p.uptime-s.start) * q.grown(p) // ticks per tick are CPUs
 	}
 	switch {
 	case r.baseline || s.ticks == 0:

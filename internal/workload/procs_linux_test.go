@@ -280,6 +280,34 @@ func TestC70TopNEntryAndExit(t *testing.T) {
 	assert.Equal(t, total, told)
 }
 
+// A process that has used 0.3 of a CPU for long goes before those that have just begun and use
+// a whole one, as compilers do one after the other. Of 1 s in the 30 s of memory, such a one has
+// a rank of 1 × (1 − e^(−1/30)) = 0.033.
+func TestC70WhoRunsForLongGoesBeforeWhoHasJustBegun(t *testing.T) {
+	f, box := one(t)
+	const before = 100_000 * 3 / 10 // ticks: 300 s of CPU time in 1000 s
+	f.process(11, "daemon", before, 5, 10)
+	f.procs(box, 11)
+	m := f.open(Config{Containers: true, Processes: true, Top: 1})
+	m.read()
+	total := time.Duration(0)
+	for i := range 5 {
+		started := int(f.uptime * 100)
+		f.pass(time.Second)
+		f.process(11, "daemon", before+30*(i+1), 5, 10)
+		f.process(20+i, "cc1", 100, started, 10)
+		pids := []int{11}
+		for pid := 20; pid <= 20+i; pid++ {
+			pids = append(pids, pid)
+		}
+		f.procs(box, pids...)
+		total += 1300 * ms
+		f.run(box, total)
+		time.Sleep(10 * ms) // rates are per second
+		assert.Equal(t, map[string]time.Duration{"11": 300 * ms, hexA + " other": time.Second}, kinds(m.read()))
+	}
+}
+
 func TestMemoryOfProcessesIsAPartOfTheirContainers(t *testing.T) {
 	f, box := one(t)
 	const page = 4096

@@ -60,7 +60,7 @@ func (r *Reader) distribute(n *node, amount uint64) {
 		p.claim(q, min(q.ticks*uint64(tick), uint64(max(0, unexplained()))))
 	}
 	for _, q := range p.leaving { // their last bit, by their rate
-		last := min(q.rateAt(p.clock)*r.elapsed.Seconds(), 1e18)
+		last := min(q.pace(p)*r.elapsed.Seconds(), 1e18)
 		if bit := min(uint64(last), uint64(max(0, unexplained()))); bit > 0 && q.delta == 0 {
 			p.claim(q, bit)
 		}
@@ -88,7 +88,7 @@ func (r *Reader) shareOut(g *group, amount uint64) (rest uint64) {
 	for i, q := range who {
 		w := q.delta
 		if len(p.claims) == 0 {
-			w = uint64(q.rateAt(p.clock))
+			w = uint64(q.pace(p))
 		}
 		r.split.weights[i] = w
 	}
