@@ -98,7 +98,8 @@ func TestC58_three_to_one_is_divided_three_to_one(t *testing.T) {
 	before := map[string]time.Duration{a: g.cpu(a), b: g.cpu(b), both: g.cpu(both)}
 	tr.run()
 	truth := refer(t, g, 150.25-40, a, b, both)
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
+	// On a machine that others use as well it takes longer to use as much.
+	for began := time.Now(); time.Since(began) < 8*time.Second || g.cpu(both)-before[both] < 4*time.Second && time.Since(began) < 30*time.Second; {
 		for i, w := range workers {
 			w.do([]string{"burn 30", "burn 10"}[i%2])
 		}
@@ -134,9 +135,10 @@ func TestC58_three_to_one_is_divided_three_to_one(t *testing.T) {
 		if receiver == "processes" {
 			three, one := got(idBoth, fmt.Sprint(workers[2].pid())), got(idBoth, fmt.Sprint(workers[3].pid()))
 			t.Logf("%.1f and %.1f J within one container", three, one)
-			// /proc/PID/stat tells user and system time in steps of 10 ms each, and one of the
-			// processes has used a quarter of what both have.
-			rounding := 2 * time.Second.Seconds() / userHz / (used[both] / 4).Seconds()
+			// /proc/PID/stat tells user and system time in steps of 10 ms each, of which the
+			// beginning and the end are rounded down. One of the processes has used a quarter of what
+			// both have: it may be off by 2 steps, the other by 2 of three times as many.
+			rounding := (2 + 2./3) * time.Second.Seconds() / userHz / (used[both] / 4).Seconds()
 			assert.InEpsilon(t, 3, three/one, 0.03+rounding)
 			assert.InEpsilon(t, jBoth, three+one, 0.03)
 		}
