@@ -27,6 +27,7 @@ type process struct {
 	rated float64 // when, in seconds of processes.clock
 	delta uint64  // ns that it claims in this Read
 	cpu   uint64  // ns that it is given in this Read
+	owed  int64   // ns that it has shown and was not given; less than 0: was given ahead
 
 	at, activeAt int    // places in group.all and, if active, group.active
 	quiet        uint8  // reads without a tick

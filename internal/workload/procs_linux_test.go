@@ -54,12 +54,12 @@ func TestProcessesShareWhatTheirContainerUsed(t *testing.T) {
 	require.Empty(t, m.read())
 	require.NoError(t, m.err)
 
-	// The container ran for 103 ms, of which its processes show 60 and 30: in proportion
-	// 68.667 and 34.333.
+	// The container ran for 103 ms, of which its processes show 60 and 30. The other 13 may be of
+	// either: 6.5 each.
 	f.process(11, "a", 106, 5, 10)
 	f.process(12, "b", 203, 6, 10)
 	f.run(box, 103*ms)
-	assert.Equal(t, map[string]time.Duration{"11": 68666667, "12": 34333333}, kinds(m.read()))
+	assert.Equal(t, map[string]time.Duration{"11": 66500 * time.Microsecond, "12": 36500 * time.Microsecond}, kinds(m.read()))
 
 	// 4 ms show as no tick of anybody: by what they used before. That was 1 and 2 ms in a
 	// second over 1000 s, and 60 and 30 ms just now, which in a mean of 30 s are 2 and 1.
@@ -74,6 +74,35 @@ func TestProcessesShareWhatTheirContainerUsed(t *testing.T) {
 	assert.Equal(t, Container, w.Parent.Kind)
 	assert.Equal(t, time.Unix(1700000000, 0).Add(50*ms), processOf(m.buf, 11).Created)
 	assert.NotNil(t, m.r.Find(11))
+}
+
+// Of two processes one runs for 30 ms and one for 10 in turn, in ticks that are rounded
+// down, while a Read comes each 250 ms. After 100 s both have what they used, to 20 ms:
+// shares by the ticks of one Read alone would be 6 % too little for the smaller one.
+func TestASmallProcessBesideALargeOneIsNotCheated(t *testing.T) {
+	f, box := one(t)
+	f.process(11, "a", 0, 5, 10)
+	f.process(12, "b", 0, 6, 10)
+	f.procs(box, 11, 12)
+	m := f.open(Config{Containers: true, Processes: true})
+	m.read()
+	got := map[string]time.Duration{}
+	var a, b time.Duration
+	for i := 1; i <= 400; i++ {
+		now := time.Duration(i) * 250 * ms
+		turns, rest := now/(160*ms), now%(160*ms) // two others run in the same time
+		a, b = turns*30*ms+min(rest, 30*ms), turns*10*ms+min(max(rest-80*ms, 0), 10*ms)
+		f.process(11, "a", int(a/tick), 5, 10)
+		f.process(12, "b", int(b/tick), 6, 10)
+		f.use(box, a+b)
+		f.use("/docker", a+b)
+		f.pass(250 * ms)
+		for name, d := range kinds(m.read()) {
+			got[name] += d
+		}
+	}
+	assert.Equal(t, a+b, got["11"]+got["12"])
+	assert.InDelta(t, b.Seconds(), got["12"].Seconds(), 0.02, "%v, of which %v and %v were used", got, a, b)
 }
 
 func processOf(us []Usage, pid int) *Workload {
