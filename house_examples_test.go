@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/all"
+	"github.com/otelcarbon/otelcarbon/internal/usage"
 )
 
 // What the examples promise, and that they say the same as the documents and the
@@ -188,6 +190,31 @@ func TestKubernetesGivesPodsTheirNames(t *testing.T) {
 	}
 	if !strings.Contains(read(t, folder+"config.yaml"), "enabled: ${env:PROCESSES:-false}") {
 		t.Error("config.yaml does not have what processes/kustomization.yaml sets")
+	}
+}
+
+func TestEveryWorkloadIsDocumented(t *testing.T) {
+	doc := read(t, "docs/workloads.md")
+	for kind := usage.Process; kind <= usage.Group; kind++ {
+		if !regexp.MustCompile(`(?m)^\| (\w+, )?` + kind.String() + `(, \w+)? \| `).MatchString(doc) {
+			t.Errorf("docs/workloads.md: no table has a line for %s", kind)
+		}
+	}
+	for share := ledger.ShareWorkload; share <= ledger.ShareUnattributed; share++ {
+		if !strings.Contains(doc, "\n| `"+share.String()+"` | ") {
+			t.Errorf("docs/workloads.md: no table has a line for the share %s", share)
+		}
+	}
+	metadata := read(t, "receiver/powerreceiver/metadata.yaml")
+	_, attributes, _ := strings.Cut(metadata, "\nresource_attributes:\n")
+	attributes, _, found := strings.Cut(attributes, "\nattributes:\n")
+	if !found {
+		t.Fatal("metadata.yaml has no resource_attributes")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z0-9.]+):$`).FindAllStringSubmatch(attributes, -1) {
+		if !strings.Contains(doc, "`"+m[1]+"`") {
+			t.Errorf("docs/workloads.md does not mention %s", m[1])
+		}
 	}
 }
 
