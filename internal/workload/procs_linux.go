@@ -36,10 +36,11 @@ type process struct {
 
 	adrift  bool // it left node, and nobody knows yet where to
 	active  bool
-	top     bool // told singly
-	told    bool // work was returned
-	touched bool // has something to tell
-	changed bool // held did
+	top     bool    // told singly
+	leftAt  float64 // when it left the top, in seconds of processes.clock
+	told    bool    // work was returned
+	touched bool    // has something to tell
+	changed bool    // held did
 	ended   bool
 
 	score  float64
@@ -79,6 +80,7 @@ type processes struct {
 	// Of the group at hand.
 	sum     uint64 // Σ delta
 	claims  []*process
+	left    []*process // the top, not long ago
 	leaving []*process
 	older   []*process
 	gone    []Usage // of workloads that a process is no longer

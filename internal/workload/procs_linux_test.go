@@ -2,6 +2,9 @@ package workload
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -307,6 +310,25 @@ func TestC70TopNEntryAndExit(t *testing.T) {
 	got = step(30, 0, 0, 90, 5)
 	assert.Equal(t, 50*ms, got["15"])
 	assert.Equal(t, total, told)
+
+	// A minute later 12, and whoever else left, is told no more, and comes back as another.
+	m.r.processes.clock += 61
+	f.run(box, total)
+	ended := map[int]*Workload{}
+	for _, u := range m.read() {
+		if u.Ended {
+			ended[u.Of.PID] = u.Of
+		}
+	}
+	require.Contains(t, ended, 12)
+	f.process(12, "p", ticks[12]+9000, 5, 10)
+	f.run(box, total+90*time.Second)
+	time.Sleep(20 * ms)
+	us := m.read()
+	again := processOf(us, 12)
+	require.NotNil(t, again)
+	assert.NotSame(t, ended[12], again)
+	assert.Equal(t, ended[12].ID, again.ID)
 }
 
 // A process that has used 0.3 of a CPU for long goes before those that have just begun and use
@@ -425,4 +447,31 @@ func TestWithoutContainersEverythingIsTheMachines(t *testing.T) {
 	m.read()
 	f.run(box, 70*ms)
 	assert.Equal(t, map[string]time.Duration{"machine other": 70 * ms}, m.cpu())
+}
+
+// The PIDs that a cgroup lists are those of this process's namespace. Where /proc is of
+// another one, they are other processes, and none is told.
+func TestC51ProcOfAnotherNamespace(t *testing.T) {
+	f, box := one(t)
+	f.process(11, "a", 0, 5, 10)
+	f.procs(box, 11)
+	require.NoError(t, os.Symlink("4711", filepath.Join(f.root, "proc/self")))
+	m := f.open(Config{Containers: true, Processes: true})
+	m.read()
+	require.ErrorContains(t, m.err, "hostPID")
+	f.process(11, "a", 10, 5, 10)
+	f.run(box, 100*ms)
+	assert.Equal(t, map[string]time.Duration{hexA: 100 * ms}, kinds(m.read()))
+	require.NoError(t, m.err, "said once")
+}
+
+func TestProcessesThatAreHidden(t *testing.T) {
+	f, box := one(t)
+	f.process(11, "a", 0, 5, 10)
+	f.procs(box, 11)
+	require.NoError(t, os.Symlink(strconv.Itoa(os.Getpid()), filepath.Join(f.root, "proc/self")))
+	require.NoError(t, os.RemoveAll(filepath.Join(f.root, "proc/1")))
+	m := f.open(Config{Containers: true, Processes: true})
+	m.read()
+	require.ErrorContains(t, m.err, "CAP_SYS_PTRACE")
 }
