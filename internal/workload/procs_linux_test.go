@@ -93,8 +93,9 @@ func TestASmallProcessBesideALargeOneIsNotCheated(t *testing.T) {
 	var a, b time.Duration
 	for i := 1; i <= 400; i++ {
 		now := time.Duration(i) * 250 * ms
-		turns, rest := now/(160*ms), now%(160*ms) // two others run in the same time
-		a, b = turns*30*ms+min(rest, 30*ms), turns*10*ms+min(max(rest-80*ms, 0), 10*ms)
+		turns, rest := int(now/(160*ms)), now%(160*ms) // two others run in the same time
+		a = time.Duration(30*turns)*ms + min(rest, 30*ms)
+		b = time.Duration(10*turns)*ms + min(max(rest-80*ms, 0), 10*ms)
 		f.process(11, "a", int(a/tick), 5, 10)
 		f.process(12, "b", int(b/tick), 6, 10)
 		f.use(box, a+b)

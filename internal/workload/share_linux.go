@@ -94,7 +94,7 @@ func (r *Reader) shareOut(g *group, amount uint64) (rest uint64) {
 	rest = r.split.split(amount)
 	for i, q := range who {
 		q.delta = 0
-		q.owed = max(q.owed-int64(r.split.into[i]), -mostOwed)
+		q.owed = max(q.owed-int64(r.split.into[i]), -mostOwed) //nolint:gosec // times of one Read
 		if cpu := uint64(r.split.into[i]); cpu > 0 {
 			q.cpu += cpu
 			p.touch(q)
