@@ -325,7 +325,8 @@ func TestC69_the_floor_of_a_GPU(t *testing.T) {
 // Samples of 0.1 s, of which ten make a window of 1 s.
 //   - Held in one sample of ten, at 115 W: no window is idle, though the GPU is held for a
 //     tenth of each.
-//   - Held all the time, between samples that are no whole number of seconds apart.
+//   - Held all the time, between samples that are no whole number of seconds apart, and in
+//     windows of 1.4 s, of which a twentieth divided by 1.4 s is rounded to less.
 //   - Silent for 0.3 s of each second, in which it draws 600 W: the second that follows
 //     is not known either, and none is learned from.
 //   - Idle at 75 W for a minute: learned.
@@ -341,7 +342,8 @@ func TestC69_the_floor_of_a_GPU_is_that_of_times_in_which_nobody_held_it(t *test
 				c.load = held
 			}
 		}, 0},
-		"all the time": {333_333_333, func(c *card, _ int) { c.watts, c.load = 115, held }, 0},
+		"all the time":             {333_333_333, func(c *card, _ int) { c.watts, c.load = 115, held }, 0},
+		"all the time, each 1.4 s": {1400 * time.Millisecond, func(c *card, _ int) { c.watts, c.load = 115, held }, 0},
 		"silent in between": {100 * time.Millisecond, func(c *card, i int) {
 			if c.watts, c.load = 75, idle; i%10 > 3 && i%10 < 7 {
 				c.watts, c.load = 600, nil
