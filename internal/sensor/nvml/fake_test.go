@@ -71,6 +71,7 @@ type fakeGPU struct {
 	programs  []program   // more of them
 	lists     map[ProcessKind][]process
 	privilege status // of Processes
+	refused   map[ProcessKind]status
 }
 
 func (g *fakeGPU) UUID() (string, status) {
@@ -212,6 +213,9 @@ func (p *program) sample(since uint64) useSample {
 func (g *fakeGPU) Processes(dst []process, kind ProcessKind) ([]process, status) {
 	if g.privilege != success {
 		return dst, g.privilege
+	}
+	if s := g.refused[kind]; s != success {
+		return dst, s
 	}
 	if g.lists == nil {
 		return dst, notSupported

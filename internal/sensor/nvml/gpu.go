@@ -96,7 +96,7 @@ func (g *gpu) renew() {
 		g.module = moduleUnknown
 	}
 	g.mig.unsupported, g.mig.known = false, false
-	g.users.unsupported = [4]bool{}
+	g.users.refused = [4]status{}
 	g.unused = false
 }
 

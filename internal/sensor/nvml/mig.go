@@ -45,7 +45,7 @@ func (c *core) readLayouts(now time.Time) {
 		}
 		// Under MIG some calls are refused, and it may have been switched on and off
 		// between two looks.
-		g.unused, g.users.unsupported = false, [4]bool{}
+		g.unused, g.users.refused = false, [4]status{}
 		if m.checked.IsZero() || !m.known || enabled != m.enabled || sum != m.sum {
 			changed = c.readInstances(g, enabled, sum) || changed
 		}

@@ -28,15 +28,15 @@ const longer = uint64(2 * 1_000_000)
 
 // users are the processes of one GPU.
 type users struct {
-	all         []user // by PID and instance
-	last        uint64 // µs: stamp of the newest sample
-	asked       time.Time
-	rounds      int
-	round       time.Duration // since it was asked before
-	calls       []uint64      // of this round, by the stamp after which each asks
-	news        int           // the one for those of which nothing fresh is known; -1: none
-	unsupported [4]bool       // of utilization and the three lists
-	known       bool          // who holds the GPU, in this round
+	all     []user // by PID and instance
+	last    uint64 // µs: stamp of the newest sample
+	asked   time.Time
+	rounds  int
+	round   time.Duration // since it was asked before
+	calls   []uint64      // of this round, by the stamp after which each asks
+	news    int           // the one for those of which nothing fresh is known; -1: none
+	refused [4]status     // for good, of utilization and the three lists; success: not
+	known   bool          // who holds the GPU, in this round
 }
 
 // user is a process in an instance of a GPU.
@@ -227,6 +227,12 @@ func (u *users) held() bool {
 	return slices.ContainsFunc(u.all, func(p user) bool { return p.kind != 0 })
 }
 
+// tellsHolders reports whether the lists that are there hold everybody. A GPU that does
+// not do graphics, or no MPS, has no such processes; a library without the list may.
+func (u *users) tellsHolders() bool {
+	return u.refused[1] == success && !slices.Contains(u.refused[2:], functionNotFound)
+}
+
 // readUse asks how far a GPU is used. Those under MIG do not say.
 func (c *core) readUse(g *gpu) {
 	if g.unused || g.mig.enabled {
@@ -250,7 +256,7 @@ func (c *core) readUse(g *gpu) {
 
 func (c *core) readUtilization(g *gpu) {
 	u := &g.users
-	if u.unsupported[0] || g.mig.enabled {
+	if u.refused[0] != success || g.mig.enabled {
 		g.clear(aspectUtilization)
 		return
 	}
@@ -262,7 +268,7 @@ func (c *core) readUtilization(g *gpu) {
 		c.use = samples
 		switch {
 		case s.unsupported():
-			u.unsupported[0] = true
+			u.refused[0] = s
 		case s != success && !s.empty():
 			g.report(aspectUtilization, c.seeAside(s))
 			return
@@ -280,21 +286,21 @@ func (c *core) readLists(g *gpu) {
 	c.doing.set(g.index, callProcesses)
 	failed := success
 	for i, kind := range [...]ProcessKind{compute, graphics, mps} {
-		if u.unsupported[1+i] {
+		if u.refused[1+i] != success {
 			continue
 		}
 		list, s := g.handle.Processes(c.list[:0], kind)
 		c.list = list
 		switch {
 		case s.unsupported():
-			u.unsupported[1+i] = true
+			u.refused[1+i] = s
 		case s != success && !s.empty():
 			failed = c.seeAside(s)
 		default:
 			u.hold(list, kind, time.Now())
 		}
 	}
-	u.known = failed == success && !u.unsupported[1]
+	u.known = failed == success && u.tellsHolders()
 	if failed != success {
 		g.report(aspectProcesses, failed)
 		return

@@ -244,10 +244,37 @@ func TestNoLoadIsToldWhereNobodyKnowsWhoHoldsTheGPU(t *testing.T) {
 		g.privilege = success
 		read(t, r)
 		assert.Len(t, r.Loads(nil), 1)
-		r.core.gpus[0].users.unsupported[1] = true
-		read(t, r)
-		assert.Empty(t, r.Loads(nil), "the library has no list of those that compute")
 	})
+}
+
+func TestLoadsWhereAListIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kind  ProcessKind
+		s     status
+		loads int
+	}{
+		{"the library has no list of those that compute", compute, functionNotFound, 0},
+		{"the library has no list of those that draw", graphics, functionNotFound, 0},
+		{"the library is older than the list of clients of MPS", mps, functionNotFound, 0},
+		{"the GPU does not say who computes", compute, notSupported, 0},
+		{"the GPU does no graphics", graphics, notSupported, 1},
+		{"the GPU has no MPS", mps, notSupported, 1},
+		{"no permission for one list", graphics, noPermission, 0},
+		{"an error in one list", mps, invalidArgument, 0},
+		{"nobody in a list", compute, notFound, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			percent := uint32(0)
+			g := hopper("GPU-a1")
+			g.use, g.lists, g.refused = &percent, map[ProcessKind][]process{}, map[ProcessKind]status{c.kind: c.s}
+			r := mustOpen(t, machine(g), Config{Processes: true})
+			for range 3 { // what is refused for good is asked once
+				read(t, r)
+				assert.Len(t, r.Loads(nil), c.loads)
+			}
+		})
+	}
 }
 
 // Under MIG the driver refuses some calls. If it is switched on and off between two
