@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/all"
+	"github.com/otelcarbon/otelcarbon/internal/usage"
 )
 
 // What the examples promise, and that they say the same as the documents and the
@@ -154,6 +157,64 @@ func TestDaemonSetHasOneCapability(t *testing.T) {
 	}
 	if len(mounted) != 3 {
 		t.Errorf("daemonset.yaml: mounts of the host: %v", mounted)
+	}
+}
+
+// The agents have what the kernel knows of a pod, and no right in the API; the gateway
+// finds the name by it. Nothing here runs it, since its processor is not in our build.
+func TestKubernetesGivesPodsTheirNames(t *testing.T) {
+	const folder = "examples/kubernetes/"
+	if !strings.Contains(read(t, folder+"daemonset.yaml"), "\n      automountServiceAccountToken: false\n") {
+		t.Error("daemonset.yaml: the agents do not need the API")
+	}
+	gateway := read(t, folder+"gateway/config.yaml")
+	associations := regexp.MustCompile(`(?m)^      - sources: \[\{from: (\S+), name: (\S+)\}\]$`).FindAllStringSubmatch(gateway, -1)
+	var by []string
+	for _, a := range associations {
+		if a[1] != "resource_attribute" {
+			t.Errorf("gateway/config.yaml: association by %s", a[1])
+		}
+		by = append(by, a[2])
+	}
+	if want := []string{names.ResourceContainerID, names.ResourcePodUID}; !slices.Equal(by, want) || strings.Count(gateway, "from: ") != len(want) {
+		t.Errorf("gateway/config.yaml: pods are found by %v, want %v, which the receiver tells", by, want)
+	}
+	if !strings.Contains(gateway, "\n        - k8s.container.name ") {
+		t.Error("gateway/config.yaml: no container attribute is extracted, without which container.id is not looked up")
+	}
+	processes := read(t, folder+"processes/kustomization.yaml")
+	for _, line := range []string{"hostPID: true", `env: [{name: PROCESSES, value: "true"}]`} {
+		if !strings.Contains(processes, " "+line+"\n") {
+			t.Errorf("processes/kustomization.yaml has no %s", line)
+		}
+	}
+	if !strings.Contains(read(t, folder+"config.yaml"), "enabled: ${env:PROCESSES:-false}") {
+		t.Error("config.yaml does not have what processes/kustomization.yaml sets")
+	}
+}
+
+func TestEveryWorkloadIsDocumented(t *testing.T) {
+	doc := read(t, "docs/workloads.md")
+	for kind := usage.Process; kind <= usage.Group; kind++ {
+		if !regexp.MustCompile(`(?m)^\| (\w+, )?` + kind.String() + `(, \w+)? \| `).MatchString(doc) {
+			t.Errorf("docs/workloads.md: no table has a line for %s", kind)
+		}
+	}
+	for share := ledger.ShareWorkload; share <= ledger.ShareUnattributed; share++ {
+		if !strings.Contains(doc, "\n| `"+share.String()+"` | ") {
+			t.Errorf("docs/workloads.md: no table has a line for the share %s", share)
+		}
+	}
+	metadata := read(t, "receiver/powerreceiver/metadata.yaml")
+	_, attributes, _ := strings.Cut(metadata, "\nresource_attributes:\n")
+	attributes, _, found := strings.Cut(attributes, "\nattributes:\n")
+	if !found {
+		t.Fatal("metadata.yaml has no resource_attributes")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z0-9.]+):$`).FindAllStringSubmatch(attributes, -1) {
+		if !strings.Contains(doc, "`"+m[1]+"`") {
+			t.Errorf("docs/workloads.md does not mention %s", m[1])
+		}
 	}
 }
 

@@ -138,11 +138,17 @@ func (c *collector) logs() string {
 // metrics returns all that the file exporter has written so far.
 func (c *collector) metrics() []pmetric.Metrics {
 	c.t.Helper()
-	f, err := os.Open(c.out)
+	return exported(c.t, c.out)
+}
+
+// exported returns what a file exporter has written so far: an element for each export.
+func exported(t testing.TB, file string) []pmetric.Metrics {
+	t.Helper()
+	f, err := os.Open(file)
 	if os.IsNotExist(err) {
 		return nil
 	}
-	require.NoError(c.t, err)
+	require.NoError(t, err)
 	defer f.Close()
 	var all []pmetric.Metrics
 	lines := bufio.NewReader(f)
@@ -152,9 +158,9 @@ func (c *collector) metrics() []pmetric.Metrics {
 		if errors.Is(err, io.EOF) {
 			return all // a last line without an end is still being written
 		}
-		require.NoError(c.t, err)
+		require.NoError(t, err)
 		md, err := decode.UnmarshalMetrics(line)
-		require.NoError(c.t, err)
+		require.NoError(t, err)
 		all = append(all, md)
 	}
 }
@@ -168,6 +174,7 @@ type point struct {
 	value    float64
 	start    time.Time
 	at       time.Time
+	ended    bool // has no recorded value
 }
 
 func (p point) str(key string) string { s, _ := p.attrs[key].(string); return s }
@@ -176,27 +183,36 @@ func (p point) str(key string) string { s, _ := p.attrs[key].(string); return s 
 func (c *collector) points(metric string) []point {
 	var all []point
 	for _, md := range c.metrics() {
-		for _, rm := range md.ResourceMetrics().All() {
-			for _, sm := range rm.ScopeMetrics().All() {
-				for _, m := range sm.Metrics().All() {
-					if m.Name() != metric {
-						continue
-					}
-					var dps pmetric.NumberDataPointSlice
-					switch m.Type() {
-					case pmetric.MetricTypeSum:
-						dps = m.Sum().DataPoints()
-					case pmetric.MetricTypeGauge:
-						dps = m.Gauge().DataPoints()
-					default:
-						c.t.Fatalf("%s is a %v", metric, m.Type())
-					}
-					for _, dp := range dps.All() {
-						all = append(all, point{
-							metric: metric, unit: m.Unit(), resource: rm.Resource().Attributes().AsRaw(), attrs: dp.Attributes().AsRaw(),
-							value: dp.DoubleValue(), start: dp.StartTimestamp().AsTime(), at: dp.Timestamp().AsTime(),
-						})
-					}
+		all = append(all, pointsOf(c.t, md, metric)...)
+	}
+	return all
+}
+
+// pointsOf returns the points of the metric in one export.
+func pointsOf(t testing.TB, md pmetric.Metrics, metric string) []point {
+	t.Helper()
+	var all []point
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				if m.Name() != metric {
+					continue
+				}
+				var dps pmetric.NumberDataPointSlice
+				switch m.Type() {
+				case pmetric.MetricTypeSum:
+					dps = m.Sum().DataPoints()
+				case pmetric.MetricTypeGauge:
+					dps = m.Gauge().DataPoints()
+				default:
+					t.Fatalf("%s is a %v", metric, m.Type())
+				}
+				for _, dp := range dps.All() {
+					all = append(all, point{
+						metric: metric, unit: m.Unit(), resource: rm.Resource().Attributes().AsRaw(), attrs: dp.Attributes().AsRaw(),
+						value: dp.DoubleValue(), start: dp.StartTimestamp().AsTime(), at: dp.Timestamp().AsTime(),
+						ended: dp.Flags().NoRecordedValue(),
+					})
 				}
 			}
 		}

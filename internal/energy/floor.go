@@ -80,6 +80,7 @@ type Floor struct {
 
 	// The pool of short windows.
 	energy, busy, length float64 // µJ; s; s
+	least                float64 // busy ratio
 
 	clock       float64 // s observed
 	recent, all lowest
@@ -139,13 +140,18 @@ func (f *Floor) Observe(power unit.Microwatts, busy float64, d time.Duration) {
 		return
 	}
 	seconds := d.Seconds()
+	if f.length == 0 {
+		f.least = busy
+	}
+	f.least = min(f.least, busy)
 	f.energy += float64(power) * seconds
 	f.busy += busy * seconds
 	f.length += seconds
 	if f.length < shortest {
 		return
 	}
-	p, u, weight := math.Round(f.energy/f.length), f.busy/f.length, min(f.length, mostWeight)
+	p, weight := math.Round(f.energy/f.length), min(f.length, mostWeight)
+	u := max(f.busy/f.length, f.least) // rounding must not make idle what is just not
 	f.energy, f.busy, f.length = 0, 0, 0
 
 	f.clock += weight

@@ -139,6 +139,16 @@ func TestFloor(t *testing.T) {
 		}
 		requireFloor(t, f, energy.Learned, 20, 0.4)
 	})
+	t.Run("C69_a window that is just not idle is none of any length", func(t *testing.T) {
+		// 0.05 · 1.4 is rounded to just below 0.07: divided by 1.4 again it is less than 0.05.
+		for d := 40 * time.Millisecond; d <= 10*s; d += 40 * time.Millisecond {
+			f := energy.NewFloor()
+			for range 300 { // at least 12 s: idle ones would be enough to learn from
+				f.Observe(watts(115), energy.IdleBelow, d)
+			}
+			requireFloor(t, f, energy.Unknown, 0, 0)
+		}
+	})
 	t.Run("C69_garbage changes nothing", func(t *testing.T) {
 		f := energy.NewFloor()
 		idle(f, 100, 20)

@@ -123,6 +123,12 @@ func TestAttributionOfACPU(t *testing.T) {
 			map[line]unit.Microjoules{{"", idle, "cpu"}: 100 * j},
 		},
 		{
+			// 60 J of idle energy are 20 J each for /a, the container in the pod, and the machine.
+			"a pod bears nothing beside its containers", ledger.IdleEqually, busy(2 * s), 30,
+			[]usage.Usage{used(wP, 0), used(wC, s), used(wA, s)},
+			map[line]unit.Microjoules{{"/a", own, "cpu"}: 40 * j, {"/pod/c", own, "cpu"}: 40 * j, {"", idle, "cpu"}: 20 * j},
+		},
+		{
 			"C59 nobody did anything", ledger.IdleSeparate, busy(0), 30, nil,
 			map[line]unit.Microjoules{{"", idle, "cpu"}: 60 * j, {"", system, "cpu"}: 40 * j},
 		},

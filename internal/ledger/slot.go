@@ -84,6 +84,7 @@ type slot struct {
 	socket  int
 	memory  uint64
 	request uint32
+	outer   bool // others lie in it
 
 	energy []unit.Microjoules // by class
 }

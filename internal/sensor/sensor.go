@@ -94,6 +94,9 @@ type Part struct {
 	MaxPower unit.Microwatts
 	// Idle is what it draws unused, where that is known beforehand; 0: it is not.
 	Idle unit.Microwatts
+	// Refresh is how often the counter moves, where that is rarely: at any power a window
+	// of time is wrong by as much at each end. 0: Step says how coarse it is.
+	Refresh time.Duration
 	// Step is the counter's increment where it is coarse (1 J for psys of some
 	// servers); 0 means finer than 1 mJ.
 	Step unit.Microjoules

@@ -232,8 +232,21 @@ func (id *identity) virtual(name string, from family) bool {
 	if machine == "" {
 		return false
 	}
-	id.kind, id.machine = Machine, unescape(machine)
+	id.kind, id.machine = Machine, domain(unescape(machine))
 	return true
+}
+
+// domain takes the number from the name that libvirt gives to a machine: "qemu-7-web" is
+// the seventh that it has started.
+func domain(name string) string {
+	for _, driver := range [...]string{"qemu-", "lxc-"} {
+		if rest, ok := strings.CutPrefix(name, driver); ok {
+			if number, own, found := strings.Cut(rest, "-"); found && own != "" && strings.Trim(number, "0123456789") == "" {
+				return own
+			}
+		}
+	}
+	return name
 }
 
 // systemd knows units. A slice is none that runs anything; init.scope is process 1 of

@@ -65,6 +65,10 @@ func (r *Reader) initFailures() {
 // problems returns what has begun to fail since the last Read.
 func (r *Reader) problems() error {
 	var errs []error
+	if r.obstacle != nil {
+		errs = append(errs, r.obstacle)
+		r.obstacle = nil
+	}
 	for i := range r.failures {
 		if f := &r.failures[i]; f.now != nil {
 			errs = append(errs, f.now)
@@ -79,8 +83,8 @@ func remedy(class sensor.Class, err error) string {
 	case class == sensor.Masked:
 		return "share the host's PID namespace: hostPID: true in Kubernetes, --pid=host of docker"
 	case class == sensor.Permission:
-		return fmt.Sprintf("this process runs as uid %d: run it as uid 0 or grant CAP_DAC_READ_SEARCH, "+
-			"and where /proc is mounted with hidepid also CAP_SYS_PTRACE; what it cannot read is told as exited", unix.Geteuid())
+		return fmt.Sprintf("this process runs as uid %d: grant CAP_SYS_PTRACE where /proc is mounted with hidepid, CAP_DAC_READ_SEARCH "+
+			"where a cgroup is closed, or run it as uid 0; what it cannot read is told as exited", unix.Geteuid())
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return "raise the limit of open files (LimitNOFILE)"
 	}

@@ -21,12 +21,13 @@ type process struct {
 	name int // length of comm
 	file handle
 
-	ticks uint64 // utime + stime when it was last read
-	rss   uint64 // bytes
-	rate  float64
+	ticks uint64  // utime + stime when it was last read
+	rss   uint64  // bytes
+	rate  float64 // CPU time in ns per second, lately; before it began it used nothing
 	rated float64 // when, in seconds of processes.clock
 	delta uint64  // ns that it claims in this Read
 	cpu   uint64  // ns that it is given in this Read
+	owed  int64   // ns that it has shown and was not given; less than 0: was given ahead
 
 	at, activeAt int    // places in group.all and, if active, group.active
 	quiet        uint8  // reads without a tick
@@ -35,10 +36,11 @@ type process struct {
 
 	adrift  bool // it left node, and nobody knows yet where to
 	active  bool
-	top     bool // told singly
-	told    bool // work was returned
-	touched bool // has something to tell
-	changed bool // held did
+	top     bool    // told singly
+	leftAt  float64 // when it left the top, in seconds of processes.clock
+	told    bool    // work was returned
+	touched bool    // has something to tell
+	changed bool    // held did
 	ended   bool
 
 	score  float64
@@ -78,6 +80,7 @@ type processes struct {
 	// Of the group at hand.
 	sum     uint64 // Σ delta
 	claims  []*process
+	left    []*process // the top, not long ago
 	leaving []*process
 	older   []*process
 	gone    []Usage // of workloads that a process is no longer
@@ -206,6 +209,18 @@ func (q *process) rateAt(clock float64) float64 {
 	return q.rate * math.Exp((q.rated-clock)/memoryOf)
 }
 
+// grown is how much of what a rate remembers a process has lived through: next to nothing of
+// one that has run for a tenth of a second, which so is behind one that has run for minutes.
+func (q *process) grown(p *processes) float64 {
+	if p.uptime <= q.start {
+		return 1
+	}
+	return 1 - math.Exp(-float64(p.uptime-q.start)*tick.Seconds()/memoryOf)
+}
+
+// pace is the rate of a process while it lived.
+func (q *process) pace(p *processes) float64 { return q.rateAt(p.clock) / q.grown(p) }
+
 // claim notes that a process asks for time in this Read.
 func (p *processes) claim(q *process, delta uint64) {
 	if delta > 0 {
@@ -258,7 +273,7 @@ func (r *Reader) meet(n *node, pid int) *process {
 	n.group.add(q)
 	q.rated = p.clock
 	if p.uptime > s.start {
-		q.rate = float64(s.ticks) * 1e9 / float64(p.uptime-s.start) // ticks per tick are CPUs
+		q.rate = float64(s.ticks) * 1e9 / float64(p.uptime-s.start) * q.grown(p) // ticks per tick are CPUs
 	}
 	switch {
 	case r.baseline || s.ticks == 0:

@@ -2,6 +2,9 @@ package workload
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,12 +57,12 @@ func TestProcessesShareWhatTheirContainerUsed(t *testing.T) {
 	require.Empty(t, m.read())
 	require.NoError(t, m.err)
 
-	// The container ran for 103 ms, of which its processes show 60 and 30: in proportion
-	// 68.667 and 34.333.
+	// The container ran for 103 ms, of which its processes show 60 and 30. The other 13 may be of
+	// either: 6.5 each.
 	f.process(11, "a", 106, 5, 10)
 	f.process(12, "b", 203, 6, 10)
 	f.run(box, 103*ms)
-	assert.Equal(t, map[string]time.Duration{"11": 68666667, "12": 34333333}, kinds(m.read()))
+	assert.Equal(t, map[string]time.Duration{"11": 66500 * time.Microsecond, "12": 36500 * time.Microsecond}, kinds(m.read()))
 
 	// 4 ms show as no tick of anybody: by what they used before. That was 1 and 2 ms in a
 	// second over 1000 s, and 60 and 30 ms just now, which in a mean of 30 s are 2 and 1.
@@ -74,6 +77,36 @@ func TestProcessesShareWhatTheirContainerUsed(t *testing.T) {
 	assert.Equal(t, Container, w.Parent.Kind)
 	assert.Equal(t, time.Unix(1700000000, 0).Add(50*ms), processOf(m.buf, 11).Created)
 	assert.NotNil(t, m.r.Find(11))
+}
+
+// Of two processes one runs for 30 ms and one for 10 in turn, in ticks that are rounded
+// down, while a Read comes each 250 ms. After 100 s both have what they used, to 20 ms:
+// shares by the ticks of one Read alone would be 6 % too little for the smaller one.
+func TestASmallProcessBesideALargeOneIsNotCheated(t *testing.T) {
+	f, box := one(t)
+	f.process(11, "a", 0, 5, 10)
+	f.process(12, "b", 0, 6, 10)
+	f.procs(box, 11, 12)
+	m := f.open(Config{Containers: true, Processes: true})
+	m.read()
+	got := map[string]time.Duration{}
+	var a, b time.Duration
+	for i := 1; i <= 400; i++ {
+		now := time.Duration(i) * 250 * ms
+		turns, rest := int(now/(160*ms)), now%(160*ms) // two others run in the same time
+		a = time.Duration(30*turns)*ms + min(rest, 30*ms)
+		b = time.Duration(10*turns)*ms + min(max(rest-80*ms, 0), 10*ms)
+		f.process(11, "a", int(a/tick), 5, 10)
+		f.process(12, "b", int(b/tick), 6, 10)
+		f.use(box, a+b)
+		f.use("/docker", a+b)
+		f.pass(250 * ms)
+		for name, d := range kinds(m.read()) {
+			got[name] += d
+		}
+	}
+	assert.Equal(t, a+b, got["11"]+got["12"])
+	assert.InDelta(t, b.Seconds(), got["12"].Seconds(), 0.02, "%v, of which %v and %v were used", got, a, b)
 }
 
 func processOf(us []Usage, pid int) *Workload {
@@ -278,6 +311,53 @@ func TestC70TopNEntryAndExit(t *testing.T) {
 	got = step(30, 0, 0, 90, 5)
 	assert.Equal(t, 50*ms, got["15"])
 	assert.Equal(t, total, told)
+
+	// A minute later 12, and whoever else left, is told no more, and comes back as another.
+	m.r.processes.clock += 61
+	f.run(box, total)
+	ended := map[int]*Workload{}
+	for _, u := range m.read() {
+		if u.Ended {
+			ended[u.Of.PID] = u.Of
+		}
+	}
+	require.Contains(t, ended, 12)
+	f.process(12, "p", ticks[12]+9000, 5, 10)
+	f.run(box, total+90*time.Second)
+	time.Sleep(20 * ms)
+	us := m.read()
+	again := processOf(us, 12)
+	require.NotNil(t, again)
+	assert.NotSame(t, ended[12], again)
+	assert.Equal(t, ended[12].ID, again.ID)
+}
+
+// A process that has used 0.3 of a CPU for long goes before those that have just begun and use
+// a whole one, as compilers do one after the other. Of 1 s in the 30 s of memory, such a one has
+// a rank of 1 × (1 − e^(−1/30)) = 0.033.
+func TestC70WhoRunsForLongGoesBeforeWhoHasJustBegun(t *testing.T) {
+	f, box := one(t)
+	const before = 100_000 * 3 / 10 // ticks: 300 s of CPU time in 1000 s
+	f.process(11, "daemon", before, 5, 10)
+	f.procs(box, 11)
+	m := f.open(Config{Containers: true, Processes: true, Top: 1})
+	m.read()
+	total := time.Duration(0)
+	for i := range 5 {
+		started := int(f.uptime * 100)
+		f.pass(time.Second)
+		f.process(11, "daemon", before+30*(i+1), 5, 10)
+		f.process(20+i, "cc1", 100, started, 10)
+		pids := []int{11}
+		for pid := 20; pid <= 20+i; pid++ {
+			pids = append(pids, pid)
+		}
+		f.procs(box, pids...)
+		total += 1300 * ms
+		f.run(box, total)
+		time.Sleep(10 * ms) // rates are per second
+		assert.Equal(t, map[string]time.Duration{"11": 300 * ms, hexA + " other": time.Second}, kinds(m.read()))
+	}
 }
 
 func TestMemoryOfProcessesIsAPartOfTheirContainers(t *testing.T) {
@@ -368,4 +448,31 @@ func TestWithoutContainersEverythingIsTheMachines(t *testing.T) {
 	m.read()
 	f.run(box, 70*ms)
 	assert.Equal(t, map[string]time.Duration{"machine other": 70 * ms}, m.cpu())
+}
+
+// The PIDs that a cgroup lists are those of this process's namespace. Where /proc is of
+// another one, they are other processes, and none is told.
+func TestC51ProcOfAnotherNamespace(t *testing.T) {
+	f, box := one(t)
+	f.process(11, "a", 0, 5, 10)
+	f.procs(box, 11)
+	require.NoError(t, os.Symlink("4711", filepath.Join(f.root, "proc/self")))
+	m := f.open(Config{Containers: true, Processes: true})
+	m.read()
+	require.ErrorContains(t, m.err, "hostPID")
+	f.process(11, "a", 10, 5, 10)
+	f.run(box, 100*ms)
+	assert.Equal(t, map[string]time.Duration{hexA: 100 * ms}, kinds(m.read()))
+	require.NoError(t, m.err, "said once")
+}
+
+func TestProcessesThatAreHidden(t *testing.T) {
+	f, box := one(t)
+	f.process(11, "a", 0, 5, 10)
+	f.procs(box, 11)
+	require.NoError(t, os.Symlink(strconv.Itoa(os.Getpid()), filepath.Join(f.root, "proc/self")))
+	require.NoError(t, os.RemoveAll(filepath.Join(f.root, "proc/1")))
+	m := f.open(Config{Containers: true, Processes: true})
+	m.read()
+	require.ErrorContains(t, m.err, "CAP_SYS_PTRACE")
 }

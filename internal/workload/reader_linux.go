@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,7 @@ type Reader struct {
 
 	processes processes
 
+	obstacle *sensor.Problem // that Open found; told by the first Read
 	stats    Stats
 	failures [4]failure
 
@@ -76,9 +78,38 @@ func Open(root string, c Config) (*Reader, error) {
 		}
 	}
 	r.at = r.findLayout()
+	r.checkProc()
 	r.root = &node{acc: r.machine, fresh: true, attention: true}
 	r.processes.init(r)
 	return r, nil
+}
+
+// checkProc looks whether the processes of this /proc are those that cgroups list for
+// this process. If not, none is told: a PID of one namespace is another process in the
+// other.
+func (r *Reader) checkProc() {
+	if !r.config.Processes {
+		return
+	}
+	self, err := os.Readlink(r.below("proc/self"))
+	if err != nil {
+		return // not a kernel's
+	}
+	if pid, err := strconv.Atoi(self); err != nil || pid != os.Getpid() {
+		r.config.Processes = false
+		r.obstacle = &sensor.Problem{
+			Sensor: subsystem, Class: sensor.Masked, Path: r.below("proc"), Remedy: remedy(sensor.Masked, nil),
+			Err: fmt.Errorf("this process is %s there and %d here, in another PID namespace: no process is told singly", self, os.Getpid()),
+		}
+		return
+	}
+	if !exists(r.below("proc/1")) {
+		r.obstacle = &sensor.Problem{
+			Sensor: subsystem, Class: sensor.Permission, Path: r.below("proc"),
+			Remedy: "grant CAP_SYS_PTRACE, or mount /proc without hidepid=2 (ProtectProc=default in a unit of systemd)",
+			Err:    errors.New("processes of other users are hidden; what they use is told as exited"),
+		}
+	}
 }
 
 // findLayout looks for the cgroup file systems: as process 1 of the machine has them,

@@ -6,8 +6,7 @@ import "slices"
 //
 // The counter of the cgroup is exact; those of its processes are rounded down to 10 ms.
 // carry is what the cgroup has counted and its processes have not shown. As long as
-// rounding explains it, all of the time is of the known processes, in proportion to what
-// they show. What is beyond is of processes that ended, or of some that were not looked
+// rounding explains it, all of the time is of the known processes. What is beyond is of processes that ended, or of some that were not looked
 // at; these are looked for before.
 func (r *Reader) distribute(n *node, amount uint64) {
 	if !r.config.Processes {
@@ -60,7 +59,7 @@ func (r *Reader) distribute(n *node, amount uint64) {
 		p.claim(q, min(q.ticks*uint64(tick), uint64(max(0, unexplained()))))
 	}
 	for _, q := range p.leaving { // their last bit, by their rate
-		last := min(q.rateAt(p.clock)*r.elapsed.Seconds(), 1e18)
+		last := min(q.pace(p)*r.elapsed.Seconds(), 1e18)
 		if bit := min(uint64(last), uint64(max(0, unexplained()))); bit > 0 && q.delta == 0 {
 			p.claim(q, bit)
 		}
@@ -85,22 +84,53 @@ func (r *Reader) shareOut(g *group, amount uint64) (rest uint64) {
 		return amount
 	}
 	r.split.begin(len(who))
-	for i, q := range who {
-		w := q.delta
-		if len(p.claims) == 0 {
-			w = uint64(q.rateAt(p.clock))
+	if len(p.claims) > 0 {
+		r.weighClaims(amount)
+	} else {
+		for i, q := range who {
+			r.split.weights[i] = uint64(q.pace(p))
 		}
-		r.split.weights[i] = w
 	}
 	rest = r.split.split(amount)
 	for i, q := range who {
 		q.delta = 0
+		q.owed = max(q.owed-int64(r.split.into[i]), -mostOwed) //nolint:gosec // times of one Read
 		if cpu := uint64(r.split.into[i]); cpu > 0 {
 			q.cpu += cpu
 			p.touch(q)
 		}
 	}
 	return rest
+}
+
+// mostOwed bounds what a process is ahead or behind of what it shows: more than rounding
+// explains is of a counter that was read at another moment.
+const mostOwed = 10 * int64(tick)
+
+// weighClaims weighs those that claim an amount by what they have shown and were not given
+// yet, and an equal part of what nobody has shown yet, or was given ahead. So what each
+// is given is never farther from what it used than its rounding, whereas shares by what
+// is shown in one Read alone give less and less to one the smaller it is beside another:
+// the mean of b/(a+b) is below that of the means.
+func (r *Reader) weighClaims(amount uint64) {
+	claims := r.processes.claims
+	left := int64(amount) //nolint:gosec // times of one Read
+	for _, q := range claims {
+		q.owed = min(q.owed+int64(q.delta), mostOwed+int64(q.delta)) //nolint:gosec // likewise
+		left -= q.owed
+	}
+	each, some := left/int64(len(claims)), false
+	for i, q := range claims {
+		w := max(q.owed+each, 0)
+		r.split.weights[i] = uint64(w)
+		some = some || w > 0
+	}
+	if some {
+		return
+	}
+	for i, q := range claims {
+		r.split.weights[i] = q.delta
+	}
 }
 
 // mayLook says whether the dormant processes of a group are to be read because its

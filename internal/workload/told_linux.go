@@ -120,6 +120,7 @@ func (p *processes) tell(r *Reader, dst []Usage) []Usage {
 		q.cpu, q.touched, q.changed = 0, false, false
 	}
 	p.touched = p.touched[:0]
+	p.letGo()
 	dst = append(dst, p.gone...)
 	clear(p.gone)
 	p.gone = p.gone[:0]

@@ -59,10 +59,34 @@ func (p *processes) choose(top int, now uint32) {
 		case q.top:
 			q.top = false
 			p.unhold(q)
+			q.leftAt = p.clock
+			p.left = append(p.left, q)
 		}
 	}
 	p.members = append(p.members[:0], p.ranking[:min(top, len(p.ranking))]...)
 	clear(p.ranking)
+}
+
+// topAgain is for how many seconds who left the top is the same workload if it comes back.
+const topAgain = 60
+
+// letGo ends the workloads of those that left the top long ago, so that they are not told
+// for as long as they live: what they do is Other's. One that comes back is another
+// workload.
+func (p *processes) letGo() {
+	kept := p.left[:0]
+	for _, q := range p.left {
+		switch {
+		case q.top || q.ended || !q.told: // came back, or is told as ended
+		case p.clock-q.leftAt <= topAgain:
+			kept = append(kept, q)
+		default:
+			p.gone = append(p.gone, Usage{Of: q.work, Socket: q.node.acc.socket, Ended: true})
+			q.work, q.told = nil, false
+		}
+	}
+	clear(p.left[len(kept):])
+	p.left = kept
 }
 
 // rank is how much a process used lately. Who was asked for is before all others.

@@ -189,6 +189,10 @@ func (p *metricsProcessor) cumulative(dp pmetric.NumberDataPoint, r reading, bas
 		s = &stream{half: p.powerHalf(dp.Attributes())}
 	}
 	step := s.cumulative(r, p.streams.born)
+	sums := s.sums
+	if step.anew {
+		sums = sums[:0]
+	}
 	var parts []part
 	why := converted
 	switch step.verdict {
@@ -198,7 +202,7 @@ func (p *metricsProcessor) cumulative(dp pmetric.NumberDataPoint, r reading, bas
 		return late
 	case priced:
 		parts, why = p.price(step, r.at, s.half)
-		if why == overflow || !fits(s.sums, parts) {
+		if why == overflow || !fits(sums, parts) {
 			return overflow
 		}
 	case baseline:
@@ -216,7 +220,7 @@ func (p *metricsProcessor) cumulative(dp pmetric.NumberDataPoint, r reading, bas
 	}
 	s.accept(r)
 	s.seen = p.now
-	s.sums = total(s.sums, parts)
+	s.sums = total(sums, parts)
 	p.touch(parts, r.at)
 	for i := range s.sums { // all of them, so that their sum never falls
 		sum := &s.sums[i]
@@ -259,14 +263,15 @@ func (p *metricsProcessor) delta(dp pmetric.NumberDataPoint, r reading, base ide
 }
 
 // endOf passes on the marker that a series stopped. The state stays: the series
-// may go on.
+// may go on, and what counted of it must not count again. If it begins anew instead,
+// so do its emissions.
 func (p *metricsProcessor) endOf(dp pmetric.NumberDataPoint, base identity, cumulative bool, out *output) {
 	at := dp.Timestamp()
 	s := p.streams.find(p.hash.point(base, dp.Attributes()), p.now)
 	if s == nil || at > math.MaxInt64 || int64(at) < s.last || dp.StartTimestamp() > at {
 		return // nothing was derived from it, or the marker is from the past
 	}
-	s.seen = p.now
+	s.seen, s.ended = p.now, true
 	if cumulative {
 		for i := range s.sums {
 			out.end(dp.Attributes(), &s.sums[i], pcommon.Timestamp(s.sums[i].start), at) //nolint:gosec // was checked on input

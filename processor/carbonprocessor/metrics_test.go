@@ -363,6 +363,34 @@ func TestTheEndOfAStreamIsPassedOn(t *testing.T) {
 	}
 }
 
+// 1000 J are 0.1 g here. What was emitted before the end must not come back under its start.
+func TestAStreamThatBeginsAnewAfterItsEndIsAnotherSeries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		send := func(start, at float64, v any) []pmetric.NumberDataPoint {
+			return found(r.send(energy(t, in{name: "carbon.energy"}, func(dp pmetric.NumberDataPoint) {
+				r.fill(dp, point{start, at, v})
+				dp.SetFlags(dp.Flags().WithNoRecordedValue(v == nil))
+			})), "carbon.emissions")
+		}
+		send(5, 10, 1000.0)
+		require.Len(t, send(5, 20, nil), 1)
+		for _, want := range []emitted{{20, 30, 0.2}, {20, 40, 0.3}} { // it begins where the marker stands
+			got := send(20, want.at, want.grams*1e4)
+			require.Len(t, got, 1)
+			assert.False(t, got[0].Flags().NoRecordedValue())
+			assert.InDelta(t, want.start, r.seconds(got[0].StartTimestamp()), 0)
+			assert.InEpsilon(t, want.grams, got[0].DoubleValue(), 1e-12)
+		}
+		end := send(20, 50, nil)
+		require.Len(t, end, 1)
+		assert.True(t, end[0].Flags().NoRecordedValue())
+		assert.Equal(t, r.at(20), end[0].StartTimestamp())
+		assert.Zero(t, r.total("otelcol_processor_carbon_resets"))
+		assert.Empty(t, r.dropped())
+	})
+}
+
 func TestASumThatNoNumberHoldsIsDropped(t *testing.T) {
 	// 1.8e308 J / 3.6e6 × 1e5 × 360 g/kWh is more than 1.8e308 g.
 	for _, temporality := range []pmetric.AggregationTemporality{cumulative, delta} {

@@ -21,6 +21,7 @@ type stream struct {
 	half   float64 // relative half-width of the power, from the method
 	seen   time.Duration
 	sums   []series // what has been emitted for it; empty for deltas
+	ended  bool     // the sender said so after the newest point
 
 	id           identity
 	older, newer *stream // neighbors in the order of use
@@ -50,6 +51,7 @@ const (
 type step struct {
 	verdict verdict
 	reset   bool // the counter began anew
+	anew    bool // after the stream had ended: what was emitted is another series
 	from    int64
 	joules  float64
 }
@@ -74,7 +76,7 @@ func (s *stream) cumulative(r reading, born int64) step {
 	case r.joules >= s.joules && !moved:
 		return step{from: s.last, joules: r.joules - s.joules}
 	case r.start >= s.last:
-		return step{reset: true, from: r.start, joules: r.joules}
+		return step{reset: !s.ended, anew: s.ended, from: r.start, joules: r.joules}
 	}
 	return step{verdict: rebased, reset: true} // how much of it was counted before is unknown
 }
@@ -104,7 +106,7 @@ func (s *stream) accept(r reading) {
 	if r.start != 0 {
 		s.start = r.start
 	}
-	s.last, s.joules = r.at, r.joules
+	s.last, s.joules, s.ended = r.at, r.joules, false
 }
 
 // streams holds the newest streams, up to a limit. It is not safe for concurrent

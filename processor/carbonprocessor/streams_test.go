@@ -13,6 +13,7 @@ import (
 func TestCumulativeState(t *testing.T) {
 	const born = 100
 	old := stream{start: 50, last: 1000, joules: 500} // what most cases meet
+	ended := stream{start: 50, last: 1000, joules: 500, ended: true}
 	for _, tc := range []struct {
 		name string
 		s    stream
@@ -34,6 +35,9 @@ func TestCumulativeState(t *testing.T) {
 		{"a value that fell with the old start is a new baseline", old, reading{50, 1100, 20}, step{verdict: rebased, reset: true}},
 		{"a value that fell without a start is a new baseline", old, reading{0, 1100, 20}, step{verdict: rebased, reset: true}},
 		{"a new start before the last point is a new baseline", old, reading{900, 1100, 600}, step{verdict: rebased, reset: true}},
+		{"what ended and goes on counts from the last point", ended, reading{50, 1100, 530}, step{from: 1000, joules: 30}},
+		{"what ended and begins anew is no reset", ended, reading{1050, 1100, 600}, step{anew: true, from: 1050, joules: 600}},
+		{"what began anew before it ended is a new baseline", ended, reading{900, 1100, 600}, step{verdict: rebased, reset: true}},
 		{"the same point again is a duplicate", old, reading{50, 1000, 500}, step{verdict: duplicate}},
 		{"another value at the same time is out of order", old, reading{50, 1000, 501}, step{verdict: outOfOrder}},
 		{"an older point is out of order", old, reading{50, 999, 400}, step{verdict: outOfOrder}},
@@ -76,6 +80,9 @@ func TestAcceptKeepsTheLastStatedStart(t *testing.T) {
 	require.Equal(t, stream{start: 50, last: 1100, joules: 530}, s)
 	s.accept(reading{1050, 1200, 1})
 	require.Equal(t, stream{start: 1050, last: 1200, joules: 1}, s)
+	s.ended = true
+	s.accept(reading{1300, 1400, 2})
+	require.Equal(t, stream{start: 1300, last: 1400, joules: 2}, s)
 }
 
 func TestStreamsAreBounded(t *testing.T) {

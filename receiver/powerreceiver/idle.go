@@ -43,8 +43,9 @@ type idleFloors struct {
 	configured map[string]float64 // W, by hw.id or hw.type
 	times      cpuTimes           // nil: nothing is learned
 
-	loads []sensor.Load      // scratch
-	gpus  map[string]*gpuUse // by hw.id
+	loads   []sensor.Load      // scratch
+	loadsAt time.Time          // sample before
+	gpus    map[string]*gpuUse // by hw.id
 
 	lookAt   time.Time
 	capacity time.Duration
@@ -55,7 +56,9 @@ type idleFloors struct {
 type gpuUse struct {
 	busy, total time.Duration
 	at          time.Time // sample that last told it
-	broken      bool      // since the last look somebody did not tell it
+	held        bool      // by a process, in that sample
+	wasHeld     bool      // in any sample since the last look, or in that of the look
+	broken      bool      // there is time since the last look of which nobody told it
 }
 
 // noteLoads takes in how far the GPUs are used at a sample.
@@ -70,33 +73,32 @@ func (f *idleFloors) noteLoads(sources []*source, now time.Time) {
 		l := &f.loads[i]
 		u := f.gpus[l.GPU.ID]
 		if u == nil {
-			u = &gpuUse{broken: true}
+			u = &gpuUse{}
 			f.gpus[l.GPU.ID] = u
 		}
-		ratio := l.Busy
-		if l.Held {
-			ratio = max(ratio, energy.IdleBelow)
-		}
-		if d := now.Sub(u.at); !u.at.IsZero() && d > 0 {
-			u.busy += time.Duration(ratio * float64(d))
+		if d := now.Sub(u.at); !u.at.IsZero() && u.at.Equal(f.loadsAt) {
+			u.busy += time.Duration(l.Busy * float64(d))
 			u.total += d
+		} else {
+			u.broken = true // what it did since it was last told is not known
 		}
-		u.at = now
+		u.at, u.held, u.wasHeld = now, l.Held, u.wasHeld || l.Held
 	}
 	for _, u := range f.gpus {
 		u.broken = u.broken || !u.at.Equal(now)
 	}
+	f.loadsAt = now
 }
 
-// look returns what a GPU was used until now, and whether that is known since the
-// last look.
-func (u *gpuUse) look() (busy, total time.Duration, known bool) {
+// look returns what a GPU was used until now, whether a process held it at any time
+// since the last look, and whether all of that is known.
+func (u *gpuUse) look() (busy, total time.Duration, held, known bool) {
 	if u == nil {
-		return 0, 0, false
+		return 0, 0, false, false
 	}
-	known = !u.broken
-	u.broken = false
-	return u.busy, u.total, known
+	held, known = u.wasHeld, !u.broken
+	u.wasHeld, u.broken = u.held, false
+	return u.busy, u.total, held, known
 }
 
 // idlePart is a part's floor and the beginning of its present window.
@@ -107,6 +109,7 @@ type idlePart struct {
 	busy, capacity time.Duration
 	jumps          uint64
 	settle         int
+	held           bool      // at any time in the window
 	round          time.Time // the look in which it was last seen
 }
 
@@ -155,10 +158,10 @@ func (s *sampler) observeIdle(ctx context.Context, now time.Time) {
 		switch {
 		case a.Kind != ledger.PartAccount || !a.Live:
 		case a.Part.Type != names.HWTypeGPU:
-			f.part(a.Part).observe(&a, busy, capacity, jumped, now)
+			f.part(a.Part).observe(&a, busy, capacity, false, jumped, now)
 		default:
-			if used, total, known := f.gpus[a.Part.ID].look(); known || f.parts[a.Part] != nil {
-				f.part(a.Part).observe(&a, used, total, !known, now)
+			if used, total, held, known := f.gpus[a.Part.ID].look(); known || f.parts[a.Part] != nil {
+				f.part(a.Part).observe(&a, used, total, held, !known, now)
 			}
 		}
 	}
@@ -180,8 +183,8 @@ func (f *idleFloors) part(of *sensor.Part) *idlePart {
 
 // observe ends the part's window if energy moved in it. Until then nobody knows
 // whether the counter only waits for its next step.
-func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, jumped bool, now time.Time) {
-	p.round = now
+func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, held, jumped bool, now time.Time) {
+	p.round, p.held = now, p.held || held
 	// Energy that is unknown or was counted too early makes a window look too low.
 	jumps := a.Stats.Gaps + a.Stats.Resets + a.Stats.Corrections
 	if jumps != p.jumps {
@@ -189,7 +192,7 @@ func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, jump
 	}
 	moved := a.Energy - p.energy
 	begun := !p.at.IsZero() && !jumped
-	if begun && (moved == 0 || moved < idleSteps*a.Part.Step) {
+	if begun && (moved == 0 || p.tooShort(a, moved)) {
 		return
 	}
 	switch length, of := a.At.Sub(p.at), capacity-p.capacity; {
@@ -197,9 +200,23 @@ func (p *idlePart) observe(a *ledger.Account, busy, capacity time.Duration, jump
 	case p.settle > 0:
 		p.settle--
 	default:
-		p.floor.Observe(moved.Power(length), float64(busy-p.busy)/float64(of), length)
+		use := float64(busy-p.busy) / float64(of)
+		if p.held { // whatever it did
+			use = max(use, energy.IdleBelow)
+		}
+		p.floor.Observe(moved.Power(length), use, length)
 	}
+	p.held = false
 	p.energy, p.at, p.busy, p.capacity = a.Energy, a.At, busy, capacity
+}
+
+// tooShort reports whether the steps of a coarse counter would spoil the power of the
+// present window.
+func (p *idlePart) tooShort(a *ledger.Account, moved unit.Microjoules) bool {
+	if every := a.Part.Refresh; every > 0 {
+		return a.At.Sub(p.at) < idleSteps*every
+	}
+	return moved < idleSteps*a.Part.Step
 }
 
 // value is what is known about the idle power of a part.

@@ -322,6 +322,82 @@ func TestC69_the_floor_of_a_GPU(t *testing.T) {
 	}
 }
 
+// Samples of 0.1 s, of which ten make a window of 1 s.
+//   - Held in one sample of ten, at 115 W: no window is idle, though the GPU is held for a
+//     tenth of each.
+//   - Held all the time, between samples that are no whole number of seconds apart, and in
+//     windows of 1.4 s, of which a twentieth divided by 1.4 s is rounded to less.
+//   - Silent for 0.3 s of each second, in which it draws 600 W: the second that follows
+//     is not known either, and none is learned from.
+//   - Held at every second look, in windows of one look: each begins or ends with that.
+//   - Silent at every second look, at 600 W for 0.1 s before and after it: the window that
+//     ends there and the one that begins there would be of (0.9 · 75 + 0.1 · 600) W = 127.5 W.
+//   - Held for one look in four, in windows of four, since the counter moves every 0.2 s:
+//     at the beginning, the middle or the end of each.
+//   - Idle at 75 W for a minute: learned.
+func TestC69_the_floor_of_a_GPU_is_that_of_times_in_which_nobody_held_it(t *testing.T) {
+	idle, held := &sensor.Load{}, &sensor.Load{Held: true}
+	inFour := func(n int) func(c *card, i int) {
+		return func(c *card, i int) {
+			if c.watts, c.load = 115, idle; i%4 == n {
+				c.load = held
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		interval time.Duration
+		refresh  time.Duration // of the counter
+		run      func(c *card, i int)
+		want     float64 // W; 0: not known
+	}{
+		"now and then": {100 * time.Millisecond, 0, func(c *card, i int) {
+			if c.watts, c.load = 115, idle; i%10 == 3 {
+				c.load = held
+			}
+		}, 0},
+		"all the time":             {333_333_333, 0, func(c *card, _ int) { c.watts, c.load = 115, held }, 0},
+		"all the time, each 1.4 s": {1400 * time.Millisecond, 0, func(c *card, _ int) { c.watts, c.load = 115, held }, 0},
+		"silent in between": {100 * time.Millisecond, 0, func(c *card, i int) {
+			if c.watts, c.load = 75, idle; i%10 > 3 && i%10 < 7 {
+				c.watts, c.load = 600, nil
+			}
+		}, 0},
+		"by nobody": {100 * time.Millisecond, 0, func(c *card, _ int) { c.watts, c.load = 75, idle }, 75},
+		"at every second look": {time.Second, 0, func(c *card, i int) {
+			if c.watts, c.load = 115, idle; i%2 == 0 {
+				c.load = held
+			}
+		}, 0},
+		"silent at every second look": {100 * time.Millisecond, 0, func(c *card, i int) {
+			c.watts, c.load = 75, idle
+			if i %= 20; i == 10 {
+				c.load = nil
+			}
+			if i == 10 || i == 11 {
+				c.watts = 600
+			}
+		}, 0},
+		"at one look in four, one":   {time.Second, 200 * time.Millisecond, inFour(1), 0},
+		"at one look in four, three": {time.Second, 200 * time.Millisecond, inFour(3), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCard()
+				c.part.Refresh = tc.refresh
+				s, _ := scripted(t, c)
+				s.sampler.idle = newIdleFloors(nil, newIdleMachine().clock())
+				for i := range 1200 {
+					tc.run(c, i)
+					s.sampler.sample(t.Context())
+					time.Sleep(tc.interval)
+				}
+				got := floors(s.sampler)["nvml:GPU-1"]
+				assert.InDelta(t, tc.want, got.watts, 0.03*tc.want, got.origin)
+			})
+		})
+	}
+}
+
 // clock is the machine's CPU times, of which half is busy.
 func (m *idleMachine) clock() cpuTimes {
 	began := time.Now()
@@ -341,7 +417,7 @@ func TestGPUFloorsAllocateNothing(t *testing.T) {
 	tick := func() {
 		now = now.Add(time.Second)
 		f.noteLoads(s.sampler.sources, now)
-		_, _, _ = f.gpus["nvml:GPU-1"].look()
+		_, _, _, _ = f.gpus["nvml:GPU-1"].look()
 	}
 	tick()
 	assert.Zero(t, testing.AllocsPerRun(100, tick))

@@ -27,6 +27,15 @@ type offers struct {
 
 func (*offers) Wrap() time.Duration { return time.Hour }
 func (*offers) Describe() string    { return "fine" }
+
+func (*offers) Instances(dst []sensor.Instance) []sensor.Instance {
+	return append(dst, sensor.Instance{})
+}
+
+func (*offers) Processes(dst []sensor.ProcessUse) []sensor.ProcessUse {
+	return append(dst, sensor.ProcessUse{})
+}
+func (*offers) Loads(dst []sensor.Load) []sensor.Load { return append(dst, sensor.Load{}) }
 func (o *offers) Failures(yield func(class sensor.Class, n uint64) bool) {
 	for class, n := range o.failed {
 		if !yield(class, n) {
@@ -74,14 +83,18 @@ func assertions(t *testing.T) []string {
 func TestWhatTheReceiverAsksOfASensorSurvivesTheGuard(t *testing.T) {
 	s := guard.New("fake", &offers{}, time.Second)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	_, err := s.Read(t.Context(), nil)
+	require.NoError(t, err)
 	var known []string
 	for name, is := range map[string]func(sensor.Sensor) bool{
 		"sensor.Wrapper":   func(s sensor.Sensor) bool { _, ok := s.(sensor.Wrapper); return ok },
 		"sensor.Describer": func(s sensor.Sensor) bool { _, ok := s.(sensor.Describer); return ok },
 		"sensor.Attempter": func(s sensor.Sensor) bool { _, ok := s.(sensor.Attempter); return ok },
-		// The sensor that is one has a watchdog of its own, and is not guarded.
-		"sensor.Attributor": func(sensor.Sensor) bool { return true },
-		"sensor.Pauser":     func(s sensor.Sensor) bool { _, ok := s.(sensor.Pauser); return ok },
+		"sensor.Attributor": func(s sensor.Sensor) bool {
+			a, ok := s.(sensor.Attributor)
+			return ok && len(a.Processes(nil)) == 1 && len(a.Instances(nil)) == 1 && len(a.Loads(nil)) == 1
+		},
+		"sensor.Pauser": func(s sensor.Sensor) bool { _, ok := s.(sensor.Pauser); return ok },
 	} {
 		known = append(known, name)
 		assert.True(t, is(s), name)

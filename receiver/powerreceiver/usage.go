@@ -95,11 +95,11 @@ func (s *sampler) eachKind(f func(kind string, n int)) {
 		return
 	}
 	var counts [usage.Group + 1]int
-	var last *usage.Workload
+	seen := make(map[*usage.Workload]bool)
 	s.mu.Lock()
 	for a := range s.ledger.Workloads {
-		if a.Of != nil && a.Of != last && !a.Ended && a.Share == ledger.ShareWorkload {
-			last = a.Of
+		if a.Of != nil && !a.Ended && !seen[a.Of] {
+			seen[a.Of] = true
 			counts[a.Of.Kind]++
 		}
 	}

@@ -32,6 +32,7 @@ type workloads struct {
 	order      []*workloadSeries // scratch
 	export     uint64
 	at         time.Time // newest moment emitted
+	before     time.Time // that of the export before
 	stale      []staleSeries
 	emitted    int // resources in this export
 }
@@ -123,7 +124,7 @@ func (s *scraper) emitWorkloads() {
 		return
 	}
 	w.export++
-	w.at = w.accounts[0].At
+	w.before, w.at = w.at, w.accounts[0].At
 	for i := range w.accounts {
 		w.enter(&w.accounts[i])
 	}
@@ -163,9 +164,15 @@ func (w *workloads) enter(a *ledger.WorkloadAccount) {
 	e.seen, st.seen, st.resource.seen = w.export, w.export, w.export
 }
 
+// seriesOf returns the series of an account that is told for the first time. It had got
+// nothing when the others were last told, so its series need not begin before that, and
+// must not: one of the same name may have ended then.
 func (w *workloads) seriesOf(k seriesKey, start time.Time) *workloadSeries {
 	st := w.series[k]
 	if st == nil {
+		if start.Before(w.before) {
+			start = w.before
+		}
 		st = &workloadSeries{series: newSeries(start), seriesKey: k}
 		w.series[k] = st
 	}

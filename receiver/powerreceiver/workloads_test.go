@@ -295,6 +295,37 @@ func TestC63_a_container_that_is_started_again_goes_on(t *testing.T) {
 	}
 }
 
+// The second run of a container is there from 20 s on but does nothing until after 30 s,
+// when the series of the first ends. Its own must not begin before that.
+func TestC63_a_container_that_rests_while_its_first_run_is_forgotten(t *testing.T) {
+	first := &usage.Workload{ID: "/docker/a", Kind: usage.Container, ContainerID: "aaaa"}
+	second := &usage.Workload{ID: "/docker/a", Kind: usage.Container, ContainerID: "aaaa"}
+	s, _ := scripted(t, hundredWatts(7))
+	s.sampler.ledger = ledger.New(ledger.Config{MaxGap: time.Minute, Retention: 15 * time.Second})
+	s.sampler.workload = &machineReader{ticks: []tick{
+		{usages: []usage.Usage{used(first, 0)}},
+		{usages: []usage.Usage{ended(first, 4*time.Second)}, busy: 4 * time.Second},
+		{usages: []usage.Usage{used(second, 0)}},
+		{},
+		{usages: []usage.Usage{used(second, time.Second)}, busy: 2 * time.Second},
+	}}
+	for range 3 {
+		scrape(t, s)
+	}
+	of := func(md pmetric.Metrics) []point {
+		return filter(carbonEnergies(md), func(p point) bool { return p.resource == "aaaa" })
+	}
+	last := of(scrape(t, s))
+	require.Len(t, last, 1)
+	assert.True(t, last[0].stale)
+	assert.Equal(t, at(30*time.Second), last[0].Timestamp().AsTime())
+	md := scrape(t, s)
+	next := of(md)
+	require.Len(t, next, 1)
+	assert.InDelta(t, 500, next[0].DoubleValue(), 1e-9)
+	assert.Equal(t, at(30*time.Second), next[0].StartTimestamp().AsTime())
+}
+
 // Two processes of one program, whose PIDs and start times are switched off, are one
 // series, and with nothing to name them by they are the host's.
 func TestWhatTheAttributesDoNotTellApartIsToldTogether(t *testing.T) {

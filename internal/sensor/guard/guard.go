@@ -39,12 +39,17 @@ type Sensor struct {
 
 	readings []sensor.Reading // of the read that ended last; the worker's while busy
 	err      error
+
+	attributor sensor.Attributor // inner, if it is one
+	instances  []sensor.Instance // what it told after the read that was returned last
+	processes  []sensor.ProcessUse
+	loads      []sensor.Load
 }
 
 // New guards a sensor, whose name stands in the problem that Read reports. It owns
 // the sensor from then on. What is returned is a *Sensor that also offers what the
 // inner one offers: it is a sensor.Describer or a sensor.Attempter if that is one,
-// and always a sensor.Wrapper and a sensor.Pauser.
+// and always a sensor.Wrapper, a sensor.Pauser and a sensor.Attributor.
 func New(name string, inner sensor.Sensor, timeout time.Duration) sensor.Sensor {
 	s := newSensor(name, inner, timeout)
 	d, describes := inner.(sensor.Describer)
@@ -78,6 +83,7 @@ func newSensor(name string, inner sensor.Sensor, timeout time.Duration) *Sensor 
 		request: make(chan context.Context), done: make(chan struct{}, 1),
 		timer: time.NewTimer(time.Hour),
 	}
+	s.attributor, _ = inner.(sensor.Attributor)
 	s.worker.Go(func() { s.run(ctx) })
 	return s
 }
@@ -110,6 +116,9 @@ func (s *Sensor) Read(ctx context.Context, dst []sensor.Reading) ([]sensor.Readi
 	select {
 	case <-s.done:
 		s.busy = false
+		if a := s.attributor; a != nil {
+			s.instances, s.processes, s.loads = a.Instances(s.instances[:0]), a.Processes(s.processes[:0]), a.Loads(s.loads[:0])
+		}
 		return append(dst, s.readings...), s.err
 	case <-s.timer.C:
 		return dst, s.slow
@@ -135,6 +144,19 @@ func (s *Sensor) Paused(yield func(p *sensor.Part) bool) {
 		p.Paused(yield)
 	}
 }
+
+// Instances implements sensor.Attributor.
+func (s *Sensor) Instances(dst []sensor.Instance) []sensor.Instance {
+	return append(dst, s.instances...)
+}
+
+// Processes implements sensor.Attributor.
+func (s *Sensor) Processes(dst []sensor.ProcessUse) []sensor.ProcessUse {
+	return append(dst, s.processes...)
+}
+
+// Loads implements sensor.Attributor.
+func (s *Sensor) Loads(dst []sensor.Load) []sensor.Load { return append(dst, s.loads...) }
 
 // describer implements sensor.Describer.
 type describer struct {

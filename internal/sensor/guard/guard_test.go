@@ -263,3 +263,39 @@ func BenchmarkRead(b *testing.B) {
 		buf, _ = s.Read(b.Context(), buf[:0])
 	}
 }
+
+// knows is a sensor of which one process uses the GPU, another one in each read.
+type knows struct{ slow }
+
+func (k *knows) Instances(dst []sensor.Instance) []sensor.Instance { return dst }
+func (k *knows) Loads(dst []sensor.Load) []sensor.Load             { return dst }
+func (k *knows) Processes(dst []sensor.ProcessUse) []sensor.ProcessUse {
+	return append(dst, sensor.ProcessUse{PID: uint32(k.reads)})
+}
+
+func TestWhoUsesAPartIsToldOfTheLastReadThatWasInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &knows{slow{n: 2, letGo: make(chan struct{})}}
+		s := guard.New("fake", inner, 100*time.Millisecond)
+		pid := func() uint32 {
+			ps := s.(sensor.Attributor).Processes(nil)
+			if len(ps) == 0 {
+				return 0
+			}
+			return ps[0].PID
+		}
+		assert.Zero(t, pid())
+		_, err := s.Read(t.Context(), nil)
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, pid())
+		_, err = s.Read(t.Context(), nil)
+		require.ErrorIs(t, err, guard.ErrSlow)
+		assert.EqualValues(t, 1, pid())
+		close(inner.letGo)
+		synctest.Wait()
+		_, err = s.Read(t.Context(), nil)
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, pid())
+		require.NoError(t, s.Close())
+	})
+}

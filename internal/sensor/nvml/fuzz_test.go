@@ -54,12 +54,18 @@ func FuzzSamples(f *testing.F) {
 				t.Fatalf("the energy falls from %d to %d µJ", before, n.total)
 			}
 			u.begin(true)
-			u.add([]useSample{{7, at, value}, {7, at + 1, value}}, now)
+			u.plan(now)
+			for call := range u.calls {
+				u.add([]useSample{{7, at, value}, {7, at + 1, value}, {8, at, 50}}, call, now)
+			}
+			u.end()
 			for _, p := range u.all {
 				if p.busy < 0 {
 					t.Fatalf("busy for %v", p.busy)
 				}
-				told += p.busy
+				if p.pid == 7 {
+					told += p.busy
+				}
 			}
 		}
 		if told > now.Sub(begin) {

@@ -96,7 +96,7 @@ func (g *gpu) renew() {
 		g.module = moduleUnknown
 	}
 	g.mig.unsupported, g.mig.known = false, false
-	g.users.unsupported = [4]bool{}
+	g.users.refused = [4]status{}
 	g.unused = false
 }
 
@@ -142,9 +142,9 @@ func (g *gpu) describe(m sensor.Method, limit unit.Microwatts) {
 	}
 	switch g.source {
 	case counter:
-		g.part.Step = g.part.MaxPower.Over(counterStep)
+		g.part.Step, g.part.Refresh = g.part.MaxPower.Over(counterStep), counterStep
 	case sampled:
-		g.part.Step = g.part.MaxPower.Over(sampledStep)
+		g.part.Step, g.part.Refresh = g.part.MaxPower.Over(sampledStep), sampledStep
 	}
 }
 

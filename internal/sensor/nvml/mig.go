@@ -43,6 +43,9 @@ func (c *core) readLayouts(now time.Time) {
 			m.known, m.checked = true, now
 			continue
 		}
+		// Under MIG some calls are refused, and it may have been switched on and off
+		// between two looks.
+		g.unused, g.users.refused = false, [4]status{}
 		if m.checked.IsZero() || !m.known || enabled != m.enabled || sum != m.sum {
 			changed = c.readInstances(g, enabled, sum) || changed
 		}
@@ -56,9 +59,6 @@ func (c *core) readLayouts(now time.Time) {
 // readInstances takes over the instances of a GPU. It says whether it could.
 func (c *core) readInstances(g *gpu, enabled bool, sum uint64) bool {
 	m := &g.mig
-	if enabled != m.enabled {
-		g.users.unsupported = [4]bool{} // there is no utilization under MIG
-	}
 	if !enabled {
 		was := m.enabled
 		*m = layout{sum: sum}

@@ -34,7 +34,7 @@ func TestParts(t *testing.T) {
 	assert.Equal(t, &sensor.Part{
 		ID: "nvml:GPU-4a3b", Name: "NVIDIA H100 80GB HBM3", Type: "gpu", Sensor: "nvml", Method: sensor.Measured,
 		Socket: -1, Die: -1, Same: "gpu/GPU-4a3b", MaxPower: 1400 * unit.Watt, // twice the limit of 700 W
-		Step: 140_000_000, // µJ in 100 ms
+		Step: 140_000_000, Refresh: 100 * time.Millisecond, // µJ in 100 ms
 	}, rs["nvml:GPU-4a3b"].Part)
 	assert.Equal(t, "gpu/0000:3b:00.0", rs["nvml:0000:3b:00.0"].Part.Same, "without UUID by PCI address")
 	assert.Equal(t, &sensor.Part{

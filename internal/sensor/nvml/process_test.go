@@ -1,6 +1,7 @@
 package nvml
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +92,35 @@ func TestUtilization(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			assert.InDelta(t, float64(sum[0]), float64(sum[1]), float64(time.Second))
+		}},
+		{"C50_one that is a second and a half behind is not lost", func(t *testing.T, g *fakeGPU, r *reader) {
+			start := stamp(time.Now())
+			var sum [2]time.Duration
+			for i := range uint64(20) {
+				// 8 is 1.5 s behind 7; both at 50 %.
+				g.uses = append(g.uses, useSample{7, start + i*1_000_000, 50})
+				if i > 1 {
+					g.uses = append(g.uses, useSample{8, start + i*1_000_000 - 1_500_000, 50})
+				}
+				got := busy(t, r)
+				sum[0] += got[7]
+				sum[1] += got[8]
+				time.Sleep(time.Second)
+			}
+			// 19 and 18 rounds of 0.5 s; 8 is in no list, and found within 3 s.
+			assert.Equal(t, 9500*ms, sum[0])
+			assert.InDelta(t, 9, sum[1].Seconds(), 1.5)
+		}},
+		{"a call for each beat", func(t *testing.T, g *fakeGPU, r *reader) {
+			now := stamp(time.Now())
+			u := &r.core.gpus[0].users
+			for i := range uint64(100) { // 100 processes in 20 ms each
+				g.uses = append(g.uses, useSample{uint32(i), now + i*20_000, 50})
+			}
+			time.Sleep(2 * time.Second)
+			busy(t, r)
+			busy(t, r)
+			assert.LessOrEqual(t, len(u.calls), maxCalls+1)
 		}},
 		{"C50_a process that has ended is told a last time", func(t *testing.T, g *fakeGPU, r *reader) {
 			g.uses = []useSample{{7, stamp(time.Now()), 50}}
@@ -196,5 +226,124 @@ func TestLoads(t *testing.T) {
 		assert.Equal(t, []Load{{GPU: part, Busy: 1}}, loads(), "whose process nobody sees")
 		r.core.gpus[0].mig.enabled = true
 		assert.Empty(t, loads(), "cut into instances")
+	})
+}
+
+// A GPU that somebody may hold is not told to be idle.
+func TestNoLoadIsToldWhereNobodyKnowsWhoHoldsTheGPU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := withUses(t)
+		percent := uint32(0)
+		g.use = &percent
+		r.core.gpus[0].unused = false
+		read(t, r)
+		require.Len(t, r.Loads(nil), 1)
+		g.privilege = noPermission
+		read(t, r)
+		assert.Empty(t, r.Loads(nil), "the lists are refused")
+		g.privilege = success
+		read(t, r)
+		assert.Len(t, r.Loads(nil), 1)
+	})
+}
+
+func TestLoadsWhereAListIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kind  ProcessKind
+		s     status
+		loads int
+	}{
+		{"the library has no list of those that compute", compute, functionNotFound, 0},
+		{"the library has no list of those that draw", graphics, functionNotFound, 0},
+		{"the library is older than the list of clients of MPS", mps, functionNotFound, 0},
+		{"the GPU does not say who computes", compute, notSupported, 0},
+		{"the GPU does no graphics", graphics, notSupported, 1},
+		{"the GPU has no MPS", mps, notSupported, 1},
+		{"no permission for one list", graphics, noPermission, 0},
+		{"an error in one list", mps, invalidArgument, 0},
+		{"nobody in a list", compute, notFound, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			percent := uint32(0)
+			g := hopper("GPU-a1")
+			g.use, g.lists, g.refused = &percent, map[ProcessKind][]process{}, map[ProcessKind]status{c.kind: c.s}
+			r := mustOpen(t, machine(g), Config{Processes: true})
+			for range 3 { // what is refused for good is asked once
+				read(t, r)
+				assert.Len(t, r.Loads(nil), c.loads)
+			}
+		})
+	}
+}
+
+// Under MIG the driver refuses some calls. If it is switched on and off between two
+// looks at the layout, they are made again after the next one.
+func TestC53_what_is_refused_under_MIG_is_asked_again(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		percent := uint32(10)
+		g := hopper("GPU-a1")
+		g.migStatus, g.use, g.uses, g.lists = success, &percent, []useSample{}, map[ProcessKind][]process{}
+		r := mustOpen(t, machine(g), Config{Processes: true})
+		read(t, r)
+		require.Len(t, r.Loads(nil), 1)
+		g.use = nil
+		read(t, r)
+		require.Empty(t, r.Loads(nil))
+		g.use = &percent
+		time.Sleep(r.core.config.LayoutInterval)
+		read(t, r)
+		read(t, r)
+		assert.Len(t, r.Loads(nil), 1)
+	})
+}
+
+// Two processes, one busy for 60 % of each second and one for 20 %, each with a beat of
+// its own, for a minute: 36 s and 12 s, whatever the beats, less up to 2 s each until
+// both have been seen, and 1 % of a minute for whole percents.
+func TestC50_each_process_is_asked_for_from_its_own_sample_on(t *testing.T) {
+	share := func(percent uint32) func(uint64) uint32 { return func(uint64) uint32 { return percent } }
+	for _, phase := range []uint64{0, 10_000, 100_000, 160_000, 500_000, 840_000, 930_000, 990_000} {
+		t.Run(strconv.FormatUint(phase, 10), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, r := withUses(t)
+				g.programs = []program{{7, 50_000, share(60)}, {8, (50_000 + phase) % 1_000_000, share(20)}}
+				g.lists[compute] = []process{{pid: 7, instance: unallocated}, {pid: 8, instance: unallocated}}
+				sum := map[uint32]time.Duration{}
+				for range 60 {
+					time.Sleep(time.Second)
+					for pid, d := range busy(t, r) {
+						sum[pid] += d
+					}
+				}
+				assert.InDelta(t, 36, sum[7].Seconds(), 2*0.6+0.6)
+				assert.InDelta(t, 12, sum[8].Seconds(), 2*0.2+0.6)
+			})
+		})
+	}
+}
+
+// The second process rests for 30 s in the middle of a minute and a half, and holds the
+// GPU all the time: it is found again, at the latest after 2 s.
+func TestC50_aProcessThatRestedIsFoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := withUses(t)
+		begin := stamp(time.Now())
+		g.programs = []program{
+			{7, 50_000, func(uint64) uint32 { return 60 }},
+			{8, 60_000, func(at uint64) uint32 {
+				if s := (at - begin) / 1_000_000; s > 30 && s < 60 {
+					return 0
+				}
+				return 20
+			}},
+		}
+		g.lists[compute] = []process{{pid: 7, instance: unallocated}, {pid: 8, instance: unallocated}}
+		sum := time.Duration(0)
+		for range 90 {
+			time.Sleep(time.Second)
+			sum += busy(t, r)[8]
+		}
+		assert.InDelta(t, 12, sum.Seconds(), 4*0.2+0.6)
 	})
 }
