@@ -192,7 +192,7 @@ func (s *source) rebuild(p *livePlace, now time.Time) {
 
 // series returns what is known of [from, to), cached or of tables, of one basis.
 func (s *source) series(p *livePlace, from, to time.Time, because error) intensity.Series {
-	live := p.compose(from, to)
+	live := p.compose(from.Add(-p.maxStale()-24*time.Hour), to) // from before, for what is carried forward
 	live = append(live, p.carried(live, &s.widths)...)
 	coarse, missing := p.coarse, because
 	if missing == nil {

@@ -67,7 +67,7 @@ func TestWhatIsRefused(t *testing.T) {
 			p, err := providers.New(c.provider, c.options)
 			require.ErrorIs(t, err, intensity.KindConfig)
 			assert.Nil(t, p)
-			assert.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, c.want)
 			assert.NotContains(t, err.Error(), secret)
 		})
 	}
