@@ -7,8 +7,10 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/intensity/chain"
 	"github.com/otelcarbon/otelcarbon/intensity/offline"
+	"github.com/otelcarbon/otelcarbon/intensity/providers"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/internal/tables"
 )
 
@@ -24,6 +28,7 @@ type intensityOptions struct {
 	boundary string
 	year     int
 	clouds   string
+	live     []string
 	asJSON   bool
 }
 
@@ -39,7 +44,7 @@ func intensityCommand() *cobra.Command {
 			"  FR, US-VA         a country (ISO 3166-1) or subdivision (ISO 3166-2)\n" +
 			"  US-MIDA-PJM       a grid zone, as Electricity Maps spells it\n" +
 			"  48.85,2.35        latitude and longitude in degrees",
-		Example: "  otelcarbon intensity aws:us-east-1\n  otelcarbon intensity FR --year 2023 --boundary lifecycle\n  otelcarbon intensity DE --json",
+		Example: "  otelcarbon intensity aws:us-east-1\n  otelcarbon intensity FR --year 2023 --boundary lifecycle\n  otelcarbon intensity DE --json\n  otelcarbon intensity GB --live uk_national_grid",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var place string
@@ -53,6 +58,8 @@ func intensityCommand() *cobra.Command {
 	f.StringVar(&o.boundary, "boundary", "any", "emissions to count: any (lifecycle where known), lifecycle or direct")
 	f.IntVar(&o.year, "year", 0, "calendar `year` (default: this one)")
 	f.StringVar(&o.clouds, "clouds", "", "`file` that takes the place of the embedded table of cloud regions")
+	f.StringSliceVar(&o.live, "live", nil, "ask these `providers` first: "+strings.Join(providers.Names(), ", ")+
+		"; credentials are in ELECTRICITY_MAPS_API_KEY, OPEN_ELECTRICITY_API_KEY, WATTTIME_USERNAME and WATTTIME_PASSWORD")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return c
 }
@@ -64,6 +71,9 @@ func (o *intensityOptions) run(cmd *cobra.Command, place string) error {
 	}
 	at := time.Now().UTC()
 	if o.year != 0 {
+		if len(o.live) > 0 {
+			return errors.New("--live: live providers tell the present, not a --year")
+		}
 		if o.year < 1900 || o.year > 2200 {
 			return fmt.Errorf("--year: %d is not a year between 1900 and 2200", o.year)
 		}
@@ -78,10 +88,15 @@ func (o *intensityOptions) run(cmd *cobra.Command, place string) error {
 		return no(err)
 	}
 	loc, found := known(table, loc)
-	if !found.Known {
+	if !found.Known && len(o.live) == 0 {
 		return no(errors.New(strings.Join(details(found.Problems), "; ")))
 	}
-	src, err := chain.New(chain.Config{}, table)
+	list, err := o.providers(boundary)
+	if err != nil {
+		return err
+	}
+	var failed failures
+	src, err := chain.New(chain.Config{Hooks: chain.Hooks{Request: failed.note}}, append(list, table)...)
 	if err != nil {
 		return no(err)
 	}
@@ -91,6 +106,12 @@ func (o *intensityOptions) run(cmd *cobra.Command, place string) error {
 		return no(err)
 	}
 	a := answerOf(place, at, slot, found)
+	a.Warnings = append(a.Warnings, failed.told()...)
+	for _, p := range list {
+		if c := p.Caps(); c.ID == slot.Origin.Provider {
+			a.Attribution = c.Attribution
+		}
+	}
 	if o.asJSON {
 		enc := json.NewEncoder(cmd.OutOrStdout())
 		enc.SetIndent("", "  ")
@@ -98,6 +119,50 @@ func (o *intensityOptions) run(cmd *cobra.Command, place string) error {
 		return no(enc.Encode(a))
 	}
 	return no(a.print(cmd.OutOrStdout()))
+}
+
+// providers returns the live ones that are wanted.
+func (o *intensityOptions) providers(boundary intensity.Boundary) (list []intensity.Provider, err error) {
+	for _, name := range o.live {
+		var po providers.Options
+		switch name {
+		case names.SourceElectricityMaps:
+			po.Key, po.Boundary = os.Getenv("ELECTRICITY_MAPS_API_KEY"), boundary
+		case names.SourceOpenElectricity:
+			po.Key = os.Getenv("OPEN_ELECTRICITY_API_KEY")
+		case names.SourceWattTime:
+			po.Username, po.Password = os.Getenv("WATTTIME_USERNAME"), os.Getenv("WATTTIME_PASSWORD")
+		}
+		p, err := providers.New(name, po)
+		if err != nil {
+			return nil, fmt.Errorf("--live: %w", err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// failures are the requests that failed, of several goroutines.
+type failures struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (f *failures) note(_, _ string, _ time.Duration, err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if text := err.Error(); !slices.Contains(f.texts, text) {
+		f.texts = append(f.texts, text)
+	}
+}
+
+func (f *failures) told() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.texts
 }
 
 func (o *intensityOptions) provider() (*offline.Provider, error) {
@@ -165,7 +230,9 @@ type answer struct {
 	Gas         string   `json:"gas"`
 	Quality     string   `json:"quality"`
 	Flags       []string `json:"flags,omitempty"`
-	Year        int      `json:"year"` // asked for
+	Year        int      `json:"year"`                 // asked for
+	From        string   `json:"holds_from,omitempty"` // of a live value
+	Until       string   `json:"holds_until,omitempty"`
 	PUE         float64  `json:"pue,omitempty"`
 	WUE         float64  `json:"wue_liters_per_kwh,omitempty"`
 	Source      string   `json:"source"`  // carbon.grid.source
@@ -191,6 +258,9 @@ func answerOf(place string, at time.Time, s *intensity.Slot, r *offline.Resoluti
 	}
 	if place == "" {
 		a.Place = "world"
+	}
+	if !s.Origin.FetchedAt.IsZero() {
+		a.From, a.Until = s.Start.Format(time.RFC3339), s.End.Format(time.RFC3339)
 	}
 	return a
 }
@@ -230,8 +300,17 @@ func (a *answer) print(w io.Writer) error {
 	if a.WUE > 0 {
 		row("WUE", "%g L/kWh", a.WUE)
 	}
-	row("source", "%s (%s)", a.Source, a.DataSet)
-	row("why", "%s", a.Why)
+	if a.From != "" {
+		row("holds", "%s to %s", a.From, a.Until)
+	}
+	if a.DataSet != "" {
+		row("source", "%s (%s)", a.Source, a.DataSet)
+	} else {
+		row("source", "%s", a.Source)
+	}
+	if a.Why != "" {
+		row("why", "%s", a.Why)
+	}
 	for _, text := range a.Warnings {
 		row("note", "%s", text)
 	}

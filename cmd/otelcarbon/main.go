@@ -10,7 +10,7 @@
 //	otelcarbon notice                      attributions of those tables
 //	otelcarbon version
 //
-// It needs no configuration, no network and no key. The exit status is 0 when the
+// It needs no configuration and, but for intensity --live, no network and no key. The exit status is 0 when the
 // answer was found, 1 when not, and 2 when the command line was wrong.
 package main
 
@@ -66,8 +66,8 @@ func newRoot() *cobra.Command {
 		Use:   "otelcarbon",
 		Short: "Energy of this machine and carbon intensity of its electricity",
 		Long: "otelcarbon says what can be measured on this machine and why the rest cannot,\n" +
-			"and how much CO2 a kilowatt hour stands for at a place. It needs no configuration,\n" +
-			"no network and no key.\n\nExit status: 0 answered, 1 no answer, 2 wrong command line.",
+			"and how much CO2 a kilowatt hour stands for at a place. It needs no configuration\n" +
+			"and, but for intensity --live, no network and no key.\n\nExit status: 0 answered, 1 no answer, 2 wrong command line.",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},

@@ -32,5 +32,4 @@ func TestDependencies(t *testing.T) {
 	const mod = "github.com/otelcarbon/otelcarbon"
 	deptest.Never(t, "the command is a face of its own, beside the components",
 		"go.opentelemetry.io/collector", "github.com/open-telemetry", mod+"/receiver", mod+"/processor", mod+"/instrumentation")
-	deptest.Never(t, "the command needs no network", "net", "net/http")
 }
