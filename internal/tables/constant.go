@@ -110,8 +110,8 @@ var sources = sync.OnceValue(func() *SourceTable {
 			Repository:        r.text("repository"),
 			Path:              r.text("path"),
 			Commit:            r.text("commit"),
-			DataLicense:       r.text("data_licence"),       //nolint:misspell // the name of the column
-			RepositoryLicense: r.text("repository_licence"), //nolint:misspell // the name of the column
+			DataLicense:       r.text("data_licence"),
+			RepositoryLicense: r.text("repository_licence"),
 			CarriedAs:         r.text("carried_as"),
 			Attribution:       r.text("attribution"),
 		})
