@@ -18,6 +18,9 @@ type Use struct {
 	// of the work the workloads did, so dynamic energy of CPUs is unattributed.
 	Busy usage.Busy
 	GPUs []GPUUse
+	// Now is when it was read, with the monotonic clock: workloads end by it, also while
+	// no sensor gives anything. Zero: the time of the newest reading.
+	Now time.Time
 	// Floor tells the idle power of a part, 0 if unknown; nil: none is known.
 	Floor func(*sensor.Part) unit.Microwatts
 }
@@ -27,6 +30,7 @@ type attribution struct {
 	begun bool
 	at    time.Time // of the newest tick
 	since time.Time // of the one before: what began in between began then
+	now   time.Time // of this call
 
 	slots   []slot
 	free    []int
@@ -74,6 +78,9 @@ func (l *Ledger) Attribute(u Use) {
 		a.since = l.host.start
 	}
 	a.at = now
+	if a.now = u.Now; a.now.IsZero() {
+		a.now = a.at
+	}
 	a.take(u)
 	a.weighSockets(u.Busy)
 	for _, p := range l.order {
@@ -111,6 +118,9 @@ func (l *Ledger) divide(p *part, u *Use) {
 		a.gather(s, p, u.GPUs)
 	}
 	e := p.energy - s.seen
+	if e == 0 && l.begins(p) {
+		return
+	}
 	if !a.begun {
 		a.credit(unattributedSlot, class, e)
 		s.seen, s.at = p.energy, p.at
@@ -139,6 +149,31 @@ func (l *Ledger) divide(p *part, u *Use) {
 	s.seen, s.at = p.energy, p.at
 	clear(s.late)
 	s.late = s.late[:0]
+}
+
+// begins reports whether the time that a part's next energy is of begins only now, and
+// forgets who used it before: its baseline was read, or another sensor that is counted in
+// its place has told all until now.
+func (l *Ledger) begins(p *part) bool {
+	s := &p.stake
+	switch {
+	case p.standsBy():
+		counted := p.view.group.counted
+		if counted == nil || counted.lastAdvanced() != l.tick {
+			return false
+		}
+		s.at = counted.last()
+	case p.advanced == l.tick && p.delta.To.IsZero():
+		s.at = p.last
+	default:
+		return false
+	}
+	clear(s.late)
+	s.late = s.late[:0]
+	if s.gpu != nil {
+		s.gpu.now = s.gpu.now[:0]
+	}
+	return true
 }
 
 // partKind says by what use a part is divided.

@@ -47,6 +47,9 @@ func (a *attribution) weighSockets(b usage.Busy) {
 	}
 	limit := maxCPUDebt * uint64(max(b.CPUs, 1))
 	a.whole.busy = busy
+	if !a.busy { // nobody knows how far ahead the workloads are
+		return
+	}
 	a.whole.settle(all, limit)
 	if len(b.Sockets) > 1 {
 		a.spread(all, limit)

@@ -51,7 +51,7 @@ func (a *attribution) gather(s *stake, p *part, uses []GPUUse) {
 	g.held, g.total = g.held[:0], 0
 	for i := range uses {
 		x := &uses[i]
-		if x.Part != p.key && (x.Part == nil || x.Part.ID != p.ID) {
+		if x.Part != p.key && (x.Part == nil || x.Part.ID != p.ID && (p.Same == "" || x.Part.Same != p.Same)) {
 			continue
 		}
 		n := unattributedSlot

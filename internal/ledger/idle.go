@@ -70,4 +70,4 @@ func (a *attribution) markOuter() {
 }
 
 // takesPart reports whether a workload is there to bear a part of what is idle.
-func (s *slot) takesPart() bool { return s.used && s.ended.IsZero() && s.of != nil }
+func (s *slot) takesPart() bool { return s.used && !s.gone && s.of != nil }

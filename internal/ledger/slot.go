@@ -78,7 +78,8 @@ type slot struct {
 	slotKey
 	used  bool
 	start time.Time // of the interval in which it appeared
-	ended time.Time // zero: lives
+	gone  bool
+	ended time.Time // if gone
 
 	cpu     uint64 // ns in this tick
 	socket  int
@@ -140,8 +141,8 @@ func (a *attribution) credit(n, class int, e unit.Microjoules) {
 	if s.start.IsZero() { // was there before anything was read
 		s.start = a.since
 	}
-	if !s.ended.IsZero() { // a late part: to be told as long as everything
-		s.ended = a.at
+	if s.gone { // a late part: to be told as long as everything
+		s.ended = a.now
 	}
 	for len(s.energy) <= class {
 		s.energy = append(s.energy, 0)
@@ -154,8 +155,8 @@ func (a *attribution) end(of *usage.Workload) {
 	for share := ShareWorkload; share <= ShareOther; share++ {
 		if n, ok := a.index[slotKey{of, share}]; ok {
 			s := &a.slots[n]
-			if s.ended.IsZero() {
-				s.ended = a.at
+			if !s.gone {
+				s.gone, s.ended = true, a.now
 				a.ended++
 			}
 			s.memory, s.request = 0, 0
@@ -169,7 +170,7 @@ func (l *Ledger) release() {
 	a := &l.attribution
 	for n := fixedSlots; n < len(a.slots); n++ {
 		s := &a.slots[n]
-		if !s.used || s.ended.IsZero() || a.at.Sub(s.ended) <= l.config.Retention {
+		if !s.used || !s.gone || a.now.Sub(s.ended) <= l.config.Retention {
 			continue
 		}
 		heir := -1
@@ -198,7 +199,7 @@ func (a *attribution) heir(of *usage.Workload) int {
 		parent = of.Parent
 	}
 	for ; parent != nil; parent = parent.Parent {
-		if n, ok := a.index[slotKey{parent, ShareWorkload}]; ok && a.slots[n].ended.IsZero() {
+		if n, ok := a.index[slotKey{parent, ShareWorkload}]; ok && !a.slots[n].gone {
 			break
 		}
 	}
@@ -255,7 +256,7 @@ func (l *Ledger) Workloads(yield func(WorkloadAccount) bool) {
 			}
 			if !yield(WorkloadAccount{
 				Of: s.of, Share: s.share, Type: a.classes[c].hwType, Method: a.classes[c].method,
-				Energy: e, Start: s.start, At: a.at, Ended: !s.ended.IsZero(),
+				Energy: e, Start: s.start, At: a.at, Ended: s.gone,
 			}) {
 				return
 			}

@@ -14,16 +14,21 @@ import (
 // belong to. A PID of an inner namespace is another process: translate it first, by NSpid
 // of /proc/PID/status.
 func (r *Reader) Find(pid int) *Workload {
-	if r.closed || pid <= 0 || r.now.IsZero() {
+	if r.closed || pid <= 0 || r.now.IsZero() || r.foreign {
 		return nil
 	}
 	if r.config.Processes {
 		if p := r.processes.find(r, pid); p != nil {
-			return p.workload(r)
+			w := p.workload(r)
+			p.told = true // so that its end is told, also if nothing else ever is
+			return w
 		}
 		return nil
 	}
 	if n := r.place(pid); n != nil {
+		if n.acc.work != nil {
+			n.acc.told = true // likewise
+		}
 		return n.acc.work
 	}
 	return nil

@@ -49,6 +49,7 @@ type Reader struct {
 	processes processes
 
 	obstacle *sensor.Problem // that Open found; told by the first Read
+	foreign  bool            // /proc is of another PID namespace
 	stats    Stats
 	failures [4]failure
 
@@ -88,22 +89,23 @@ func Open(root string, c Config) (*Reader, error) {
 // this process. If not, none is told: a PID of one namespace is another process in the
 // other.
 func (r *Reader) checkProc() {
-	if !r.config.Processes {
-		return
-	}
 	self, err := os.Readlink(r.below("proc/self"))
 	if err != nil {
 		return // not a kernel's
 	}
 	if pid, err := strconv.Atoi(self); err != nil || pid != os.Getpid() {
-		r.config.Processes = false
+		told := "no GPU is divided among processes"
+		if r.config.Processes {
+			told = "no process is told singly, and " + told
+		}
+		r.config.Processes, r.foreign = false, true
 		r.obstacle = &sensor.Problem{
 			Sensor: subsystem, Class: sensor.Masked, Path: r.below("proc"), Remedy: remedy(sensor.Masked, nil),
-			Err: fmt.Errorf("this process is %s there and %d here, in another PID namespace: no process is told singly", self, os.Getpid()),
+			Err: fmt.Errorf("this process is %s there and %d here, in another PID namespace: %s", self, os.Getpid(), told),
 		}
 		return
 	}
-	if !exists(r.below("proc/1")) {
+	if r.config.Processes && !exists(r.below("proc/1")) {
 		r.obstacle = &sensor.Problem{
 			Sensor: subsystem, Class: sensor.Permission, Path: r.below("proc"),
 			Remedy: "grant CAP_SYS_PTRACE, or mount /proc without hidepid=2 (ProtectProc=default in a unit of systemd)",

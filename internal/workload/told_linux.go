@@ -133,7 +133,7 @@ func (q *process) workload(r *Reader) *Workload {
 		return q.work
 	}
 	n, p := q.node, &r.processes
-	w := &Workload{Kind: Process, Parent: n.acc.work, Path: n.path, PID: q.pid, Executable: printable(string(q.comm[:q.name]))}
+	w := &Workload{Kind: Process, Parent: n.acc.work, Path: printable(n.path), PID: q.pid, Executable: printable(string(q.comm[:q.name]))}
 	if up := n.acc.work; up != nil {
 		w.ContainerID, w.Runtime, w.PodUID, w.Unit, w.Machine, w.Job, w.Step = up.ContainerID, up.Runtime, up.PodUID, up.Unit, up.Machine, up.Job, up.Step
 	}

@@ -211,9 +211,9 @@ func (r *Reader) adopt(n *node, kind Kind) {
 	id := &n.id
 	n.work = true
 	n.acc = &account{above: n.acc, socket: -1, work: &Workload{
-		ID: n.path, Kind: kind, Parent: n.acc.work, Path: n.path,
-		ContainerID: id.containerID, Runtime: id.runtime, PodUID: id.podUID,
-		Unit: id.unit, Machine: id.machine, Job: id.job, Step: id.step,
+		ID: n.path, Kind: kind, Parent: n.acc.work, Path: printable(n.path),
+		ContainerID: printable(id.containerID), Runtime: id.runtime, PodUID: id.podUID,
+		Unit: printable(id.unit), Machine: printable(id.machine), Job: printable(id.job), Step: printable(id.step),
 	}}
 	if n.acc.above.work == nil {
 		n.acc.above = nil

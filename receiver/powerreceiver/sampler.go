@@ -105,6 +105,7 @@ type sampler struct {
 	// Methods, made into values once.
 	idlePower func(*sensor.Part) unit.Microwatts
 	pause     func(*sensor.Part) bool
+	now       func() time.Time
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -122,7 +123,7 @@ func newSampler(interval time.Duration, l *ledger.Ledger, logger *zap.Logger, re
 		reading: make(chan struct{}, 1), measured: make(map[string]bool),
 	}
 	s.reading <- struct{}{}
-	s.idlePower, s.pause = s.floor, s.notePaused
+	s.idlePower, s.pause, s.now = s.floor, s.notePaused, time.Now
 	return s
 }
 

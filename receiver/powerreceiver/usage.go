@@ -63,6 +63,7 @@ func (s *sampler) readWorkloads(ctx context.Context) (u ledger.Use, ok bool) {
 	}
 	s.tellUnread(err)
 	return ledger.Use{
+		Now:    s.now(),
 		Usages: s.usages,
 		Busy:   s.workload.Busy(),
 		GPUs:   s.gpus.read(s.sources, s.workload),

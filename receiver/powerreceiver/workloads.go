@@ -33,6 +33,7 @@ type workloads struct {
 	export     uint64
 	at         time.Time // newest moment emitted
 	before     time.Time // that of the export before
+	wall, told time.Time // newest time stamp emitted before, and up to now
 	stale      []staleSeries
 	emitted    int // resources in this export
 }
@@ -124,7 +125,7 @@ func (s *scraper) emitWorkloads() {
 		return
 	}
 	w.export++
-	w.before, w.at = w.at, w.accounts[0].At
+	w.before, w.at, w.wall = w.at, w.accounts[0].At, w.told
 	for i := range w.accounts {
 		w.enter(&w.accounts[i])
 	}
@@ -148,6 +149,13 @@ func (s *scraper) emitWorkloads() {
 		}
 	}
 	clear(w.order)
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.Round(0).After(a.Round(0)) {
+		return b
+	}
+	return a
 }
 
 // enter adds what an account has got to its series.
@@ -174,6 +182,9 @@ func (w *workloads) seriesOf(k seriesKey, start time.Time) *workloadSeries {
 			start = w.before
 		}
 		st = &workloadSeries{series: newSeries(start), seriesKey: k}
+		if wall := w.wall.Round(0); st.wall.Round(0).Before(wall) && wall.Sub(st.wall.Round(0)) <= maxSlew {
+			st.start, st.wall = wall, wall // the clock was set back: time stamps go on from where they were
+		}
 		w.series[k] = st
 	}
 	return st
@@ -208,6 +219,7 @@ func (w *workloads) compare(a, b *workloadSeries) int {
 func (s *scraper) emitSeries(st *workloadSeries) {
 	w := &s.workloads
 	st.advance(w.at, st.sum)
+	w.told = latest(w.told, st.wall)
 	if st.seen != w.export {
 		w.stale = append(w.stale, staleSeries{st.seriesKey, w.emitted})
 		delete(w.series, st.seriesKey)

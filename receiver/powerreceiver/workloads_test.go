@@ -326,6 +326,18 @@ func TestC63_a_container_that_rests_while_its_first_run_is_forgotten(t *testing.
 	assert.Equal(t, at(30*time.Second), next[0].StartTimestamp().AsTime())
 }
 
+// The clock was set back by 25 s, so that the end of a series was stamped ahead of it. The
+// next one of its name begins there, and not before.
+func TestC10_aSeriesBeginsAfterTheEndOfTheOneBefore(t *testing.T) {
+	s, _ := scripted(t)
+	w := &s.workloads
+	w.before, w.wall = noon, noon.Add(25*time.Second)
+	st := w.seriesOf(seriesKey{resource: w.host, hwType: "cpu"}, noon)
+	st.advance(noon.Add(10*time.Second), joule)
+	assert.Equal(t, w.wall, st.start)
+	assert.True(t, st.wall.After(w.wall))
+}
+
 // Two processes of one program, whose PIDs and start times are switched off, are one
 // series, and with nothing to name them by they are the host's.
 func TestWhatTheAttributesDoNotTellApartIsToldTogether(t *testing.T) {
