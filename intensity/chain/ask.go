@@ -31,7 +31,7 @@ func (s *source) ask(q intensity.Query) answer {
 	if len(live.upstreams) == 0 {
 		return answer{handle: h}
 	}
-	live.handle, live.zones = h, make([]*zone, len(live.upstreams))
+	live.handle, live.zones, live.turn = h, make([]*zone, len(live.upstreams)), make(chan struct{}, 1)
 	return answer{handle: h, live: live}
 }
 

@@ -27,9 +27,11 @@ type livePlace struct {
 	noted     error             // why they have nothing
 	handle    *intensity.Handle
 
-	mu       sync.Mutex
-	zones    []*zone // by upstream; nil: not resolved, or not covered
-	refusals []error // why not
+	turn chan struct{} // held by who resolves
+
+	mu       sync.Mutex // never held while somebody is asked
+	zones    []*zone    // by upstream; nil: not resolved, or not covered
+	refusals []error    // why not
 	again    time.Time
 	resolved bool
 }
@@ -51,37 +53,58 @@ func (p *livePlace) known() []*zone {
 // resolve finds the zones of the place, as far as they are not known. What fails for
 // want of an answer is tried again.
 func (s *source) resolve(ctx context.Context, p *livePlace) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if p.resolved || now.Before(p.again) {
-		return errors.Join(p.refusals...)
+	if done, err := p.settled(time.Now()); done {
+		return err
 	}
-	p.refusals = nil
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	now := time.Now()
+	if done, err := p.settled(now); done { // meanwhile
+		return err
+	}
+	p.mu.Lock()
+	zones := slices.Clone(p.zones)
+	p.mu.Unlock()
+	var refusals []error
 	done := true
 	for i, u := range p.upstreams {
-		if p.zones[i] != nil {
+		if zones[i] != nil {
 			continue
 		}
 		if !u.caps.Offers(p.query.Want) {
-			p.refusals = append(p.refusals, u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want))
+			refusals = append(refusals, u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want))
 			continue
 		}
 		name, err := u.resolve(ctx, p.query.Location)
 		switch {
 		case err == nil:
-			p.zones[i] = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
+			zones[i] = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
 		case ctx.Err() != nil:
 			return ctx.Err()
 		default:
-			p.refusals = append(p.refusals, err)
+			refusals = append(refusals, err)
 			k := kind(err)
 			done = done && (k == intensity.KindZone || k == intensity.KindBasis || k == intensity.KindPlan)
 		}
 	}
-	p.resolved = done
-	p.again = now.Add(time.Minute)
-	return errors.Join(p.refusals...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.zones, p.refusals, p.resolved, p.again = zones, refusals, done, now.Add(time.Minute)
+	return errors.Join(refusals...)
+}
+
+// settled reports whether the place need not be resolved now, and why it lacks zones.
+func (p *livePlace) settled(now time.Time) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.resolved || now.Before(p.again) {
+		return true, errors.Join(p.refusals...)
+	}
+	return false, nil
 }
 
 // compose returns what the providers have for [from, to): the first one's slots, and the

@@ -245,7 +245,12 @@ func (z *zone) ensure(ctx context.Context, from, to time.Time) (asked bool, err 
 		return false, err
 	}
 	errs := []error{because}
-	for _, chunk := range z.chunks(wanted) {
+	chunks := z.chunks(wanted)
+	if len(chunks) > maxChunks {
+		chunks = chunks[:maxChunks]
+		errs = append(errs, z.up.fail(intensity.KindNoData, z.name, "the range needs more than %d requests: ask for less at once", maxChunks))
+	}
+	for _, chunk := range chunks {
 		asked = true
 		if err := z.ask(ctx, chunk, now); err != nil {
 			errs = append(errs, err)
@@ -306,9 +311,6 @@ func (z *zone) chunks(wanted []intensity.Gap) (out []intensity.Gap) {
 		out = append(out, g)
 	}
 	slices.Reverse(out)
-	if len(out) > maxChunks {
-		out = out[:maxChunks]
-	}
 	return out
 }
 
