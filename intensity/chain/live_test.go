@@ -405,6 +405,23 @@ func TestARevisionIsMarked(t *testing.T) {
 	}, live)
 }
 
+// The hour that was estimated at noon is measured when somebody asks two days later.
+func TestWhatWasEstimatedIsAskedForAgain(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		slot, err := src.At(t.Context(), france(), time.Now())
+		require.NoError(t, err)
+		require.Equal(t, intensity.Estimated, slot.Quality)
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindUpstream, 0) })
+		time.Sleep(50 * time.Hour)
+		live.set(func(u *upstream) { u.fail = nil })
+		time.Sleep(time.Hour) // until the provider is asked again
+		slot, err = src.At(t.Context(), france(), begin())
+		require.NoError(t, err)
+		assert.Equal(t, intensity.Measured, slot.Quality)
+	}, live)
+}
+
 func TestLiveValuesCrossNoBasis(t *testing.T) {
 	direct := lifecycle()
 	direct.Boundary = intensity.Direct

@@ -165,11 +165,27 @@ func (z *zone) missing(from, to, now time.Time) (wanted []intensity.Gap, because
 			break
 		}
 		at = z.slots[i].End
-		if z.slots[i].Quality == intensity.Predicted && !z.slots[i].End.After(now) { // has happened since
+		if z.outdated(z.slots[i], now) {
 			wanted, because = z.open(wanted, z.slots[i].Start, z.slots[i].End, now, because)
 		}
 	}
 	return joined(wanted, step), because
+}
+
+// outdated reports whether the provider may know better by now: what was predicted has
+// happened, what was estimated or preliminary may have been settled. The latter is asked
+// once a day, if somebody wants to know.
+func (z *zone) outdated(s *intensity.Slot, now time.Time) bool {
+	switch s.Quality {
+	case intensity.Predicted:
+		return !s.End.After(now)
+	case intensity.Estimated:
+		return now.Sub(s.Origin.FetchedAt) > emptyLong
+	case intensity.Preliminary:
+		return now.Sub(s.End) > z.up.caps.Settle && now.Sub(s.Origin.FetchedAt) > emptyLong
+	case intensity.Measured, intensity.Periodic, intensity.Assumed:
+	}
+	return false
 }
 
 // open appends [from, to) but for the holes in it. The mutex is held.
