@@ -67,6 +67,9 @@ type Stats struct {
 	OverRange   uint64        // readings above the range of the counter or of plausible power
 	Untimely    uint64        // readings not later than the one before
 
+	// Turns is how often another sensor's view of the same thing gave way to the part.
+	Turns uint64
+
 	Mirrored bool // shows the counter of another die, which is counted instead
 	Standby  bool // another sensor's view of the same thing is counted instead
 	Distinct bool // was taken for a mirror until its increments proved to differ

@@ -118,6 +118,9 @@ type part struct {
 
 	born             uint64 // tick of the first baseline
 	advanced, before uint64 // the last two ticks in which it got a baseline or closed an interval
+	turns            uint64 // how often it began to be counted
+	gaps0            uint64 // gaps and their time from before its account began
+	gapTime0         time.Duration
 	gaps             uint64 // beside those of its readings
 	gapTime          time.Duration
 	covering         bool // its Covers are known to be measured
@@ -182,7 +185,7 @@ func (l *Ledger) Accounts(yield func(Account) bool) {
 	if !l.host.start.IsZero() {
 		yield(Account{
 			Kind: HostAccount, Energy: l.host.energy, Start: l.host.start, At: l.host.at, Live: live,
-			Stats: Stats{Demoted: l.other != nil && l.other.closed},
+			Stats: Stats{Demoted: l.trusted != nil && l.trusted.demoted || l.other != nil && l.other.closed},
 		})
 	}
 }
@@ -338,7 +341,7 @@ func (p *part) stats() Stats {
 	}
 	return Stats{
 		Wraps: s.Wraps, Resets: s.Resets, Suspects: s.Suspects, Corrections: s.Corrections,
-		Gaps: s.Gaps + p.gaps, GapTime: s.GapTime + p.gapTime, OverRange: s.OverRange, Untimely: s.Untimely,
+		Gaps: s.Gaps + p.gaps - p.gaps0, GapTime: s.GapTime + p.gapTime - p.gapTime0, Turns: p.turns, OverRange: s.OverRange, Untimely: s.Untimely,
 		Mirrored: p.mirrored(), Standby: p.standsBy(), Distinct: p.mirrors != nil && p.mirrors.distinct && p.mirrors.counted != p,
 		Demoted: p.closed || p.envelope != nil && p.envelope.demoted,
 	}

@@ -54,6 +54,7 @@ type envelope struct {
 	parts     unit.Microjoules // … by all live parts …
 	late      unit.Microjoules // … thereof by parts that missed the last settlement …
 	lag       unit.Microjoules // … and by slow ones in intervals that span it: so much may have lagged
+	back      unit.Microjoules // … and, of all of it, from before the last settlement, which the remainder holds
 	settled   uint64
 	earlier   uint64 // the settlement before that
 	settledAt time.Time
@@ -123,7 +124,13 @@ func compareEnvelopes(e, f *envelope) int {
 
 func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	p := e.part
+	if e == l.trusted {
+		e.noteBack(l.read)
+	}
 	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.wasAway(l.tick) {
+		if e == l.trusted { // what came meanwhile is not settled with it, but what the remainder holds of it is owed
+			e.debt, e.excused = plus(e.debt, e.back), plus(e.excused, e.back)
+		}
 		e.open(l.tick) // nobody knows what it drew until now
 		if e == l.trusted {
 			l.other.paused = false
@@ -192,6 +199,18 @@ func (l *Ledger) awaits(e *envelope) bool {
 	return false
 }
 
+// noteBack adds what parts bring in this tick of the time before the last settlement: while
+// they were silent, the remainder got it.
+func (e *envelope) noteBack(read []*part) {
+	for _, q := range read {
+		if q.booked == 0 || q.delta.To.IsZero() || !q.delta.From.Before(e.settledAt) {
+			continue
+		}
+		held, _ := before(q.delta, e.settledAt)
+		e.back = plus(e.back, min(held, q.booked))
+	}
+}
+
 // noteLate finds out what of a part's energy of this tick may have been missing in the
 // last settlement.
 func (e *envelope) noteLate(q *part) {
@@ -229,7 +248,7 @@ func (e *envelope) open(tick uint64) {
 }
 
 func (e *envelope) close(tick uint64) {
-	e.drawn, e.parts, e.late, e.lag = 0, 0, 0, 0
+	e.drawn, e.parts, e.late, e.lag, e.back = 0, 0, 0, 0, 0
 	e.earlier, e.settled, e.settledAt = e.settled, tick, e.part.at
 }
 

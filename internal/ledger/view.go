@@ -121,7 +121,9 @@ func (g *views) choose(tick uint64) {
 func (g *views) replaceSilent(v *view, tick uint64) {
 	old, last := g.counted, g.counted.last()
 	silence := old.silentFor(v, tick)
-	old.end(last)
+	for _, p := range old.parts { // each die for itself: they may have fallen silent one after the other
+		p.until = p.last
+	}
 	if v.holdsModelled() { // what it saw meanwhile holds what the model has told
 		v.flagGap(silence, tick)
 		g.count(v, tick)
@@ -132,6 +134,8 @@ func (g *views) replaceSilent(v *view, tick uint64) {
 	}
 	g.counted = v
 	for _, p := range v.parts {
+		p.turns++
+		last := old.lastOf(p)
 		if p.advanced == tick {
 			p.before = old.lastAdvanced() // its interval begins there
 			if owed, _ := before(p.delta, p.until); owed > 0 {
@@ -152,9 +156,9 @@ func (g *views) keep(tick uint64) {
 	if g.counted == nil {
 		return
 	}
-	last := g.counted.last()
 	for _, v := range g.all {
 		for _, p := range v.parts {
+			last := g.counted.lastOf(p)
 			switch {
 			case v != g.counted:
 				p.pending = after(p.pending, last)
@@ -203,6 +207,7 @@ func (g *views) count(v *view, tick uint64) {
 	g.counted = v
 	from := v.firstRead(tick)
 	for _, p := range v.parts {
+		p.turns++
 		p.from, p.until, p.pending = from, time.Time{}, energy.Delta{}
 		if p.advanced == tick {
 			p.from = p.moment
@@ -217,6 +222,8 @@ func (p *part) beginAt(t time.Time) {
 		return
 	}
 	p.start = t
+	s := p.stats() // those of its readings; what was flagged when it took over is of its time
+	p.gaps0, p.gapTime0 = p.gaps0+s.Gaps-p.gaps, p.gapTime0+s.GapTime-p.gapTime
 	p.extend(t)
 }
 
@@ -266,6 +273,17 @@ func (v *view) last() time.Time {
 		}
 	}
 	return last
+}
+
+// lastOf returns the newest reading of the die that p measures too; of all, if there is
+// none.
+func (v *view) lastOf(p *part) time.Time {
+	for _, q := range v.parts {
+		if q.Same == p.Same && !q.last.IsZero() {
+			return q.last
+		}
+	}
+	return v.last()
 }
 
 // start returns the first baseline.

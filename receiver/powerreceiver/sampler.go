@@ -451,7 +451,13 @@ func (s *sampler) standsBy(src *source, now time.Time) bool {
 		src.sensor = nil
 	case now.Sub(other.gaveAt) > wait:
 		if src.standby {
-			s.logger.Info("power sensor gives nothing; its spare is opened", zap.String("sensor", other.name), zap.String("spare", src.name))
+			src.sensor = nil
+			if err := s.openSource(src); err != nil || src.sensor == nil {
+				s.logger.Warn("power sensor gives nothing, and its spare cannot be opened",
+					zap.String("sensor", other.name), zap.String("spare", src.name), zap.Error(err))
+			} else {
+				s.logger.Info("power sensor gives nothing; its spare is opened", zap.String("sensor", other.name), zap.String("spare", src.name))
+			}
 		}
 		src.standby = false
 		return false

@@ -218,7 +218,7 @@ func TestAnEnvelopeThatIsNoLongerTrustedIsTold(t *testing.T) {
 	for range steps {
 		scrape(t, s)
 	}
-	assert.Equal(t, 1, logs.FilterMessage("psys shows less than the parts in it; from now on the host is the sum of its parts").Len())
+	assert.Equal(t, 1, logs.FilterMessageSnippet("the envelope of the host shows less than the parts in it").Len())
 }
 
 // The counter becomes readable after 105 s. Until the sample at 110 s the model

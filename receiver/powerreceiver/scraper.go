@@ -66,7 +66,8 @@ type stream struct {
 	powerTotal unit.Microjoules // account's total then
 	powerGap   time.Duration    // time whose energy is unknown, until then
 
-	replaced bool // something else measured it when it was last emitted
+	replaced bool   // something else measured it when it was last emitted
+	turns    uint64 // how often it had begun to be counted then
 
 	told   unit.Microwatts // the newest power
 	toldIn uint64          // the export that told it
@@ -156,7 +157,8 @@ func (s *scraper) awaited(a, host *ledger.Account) bool {
 // tellDemoted says once that the envelope is no more what the host draws.
 func (s *scraper) tellDemoted(now bool) {
 	if now && !s.demoted {
-		s.sampler.logger.Warn("psys shows less than the parts in it; from now on the host is the sum of its parts")
+		s.sampler.logger.Warn("the envelope of the host shows less than the parts in it; from now on the host is the sum of its parts: " +
+			"it may be the meter of another machine, or psys of a part of this one (rapl: {psys: ignore})")
 	}
 	s.demoted = now
 }
@@ -172,7 +174,7 @@ func (s *scraper) emit(a *ledger.Account) {
 	}
 	st := s.streams[id]
 	if st == nil {
-		st = &stream{series: newSeries(a.Start), powerAt: a.Start, inHost: a.Start}
+		st = &stream{series: newSeries(a.Start), powerAt: a.Start, inHost: a.Start, turns: a.Stats.Turns}
 		s.streams[id] = st
 	}
 	if !a.At.After(st.at) {
@@ -198,11 +200,11 @@ func (s *scraper) emit(a *ledger.Account) {
 		s.mb.RecordHwEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 		// What it brings when it is counted again may be of a longer time than since it was
 		// last emitted.
-		if known && a.Live && !st.replaced {
+		if known && a.Live && !st.replaced && st.turns == a.Stats.Turns {
 			st.told, st.toldIn = power, s.exports
 			s.mb.RecordHwPowerDataPoint(ts, power.Watts(), id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)
 		}
-		st.replaced = !a.Live
+		st.replaced, st.turns = !a.Live, a.Stats.Turns
 	case ledger.DetailAccount:
 		p := a.Part
 		s.mb.RecordCarbonSensorEnergyDataPoint(ts, joules, id, p.Type, p.Name, string(p.Method), p.Sensor, parent(p.Parent)...)

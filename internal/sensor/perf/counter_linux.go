@@ -81,6 +81,9 @@ func (r *reader) open(c *counter) error {
 		return err
 	}
 	c.fd, c.last, c.at = fd, sample{}, time.Now()
+	if r.opened.IsZero() {
+		r.opened = c.at
+	}
 	return nil
 }
 

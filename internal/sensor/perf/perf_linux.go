@@ -31,7 +31,7 @@ type reader struct {
 	tick     uint64 // number of the Read in progress
 	closed   bool
 
-	opened  time.Time
+	opened  time.Time         // when an event was opened first
 	silent  *sensor.Problem   // where psys is all there is, and nobody wired it
 	denied  *sensor.Problem   // one for all events, since one permission is for all
 	known   []*sensor.Problem // of the last scan
@@ -50,7 +50,6 @@ func openWith(root string, c Config, k kernel) (sensor.Sensor, error) {
 		pace:     min(c.RescanInterval, rescanPace),
 		kernel:   k,
 		lead:     -1,
-		opened:   time.Now(),
 	}
 	if b, err := readHead(filepath.Join(root, "proc/cpuinfo"), cpuinfoSize); err == nil {
 		r.machine = parseCPUInfo(b)
@@ -71,12 +70,12 @@ func openWith(root string, c Config, k kernel) (sensor.Sensor, error) {
 	if len(r.counters) > 0 && !slices.ContainsFunc(r.counters, func(c *counter) bool {
 		return c.fd >= 0 || c.problem.Class != sensor.Absent && c.problem.Class != sensor.VirtualMac
 	}) {
-		return nil, r.absent(s, unsupported)
+		return nil, errors.Join(r.absent(s, unsupported), r.Close())
 	}
 	// The kernel shows psys of some server models without looking at it, in virtual
 	// machines too, where it counts nothing.
 	if r.machine.virtual && r.onlyPsys() {
-		return nil, r.absent(s, unsupported)
+		return nil, errors.Join(r.absent(s, unsupported), r.Close())
 	}
 	return r, nil
 }
@@ -171,13 +170,14 @@ const silence = 10 * time.Second
 
 // countsNothing reports whether what was opened has long shown nothing.
 func (r *reader) countsNothing() bool {
-	if !r.onlyPsys() || slices.ContainsFunc(r.counters, func(c *counter) bool { return c.shown }) || time.Since(r.opened) < silence {
+	if !r.onlyPsys() || slices.ContainsFunc(r.counters, func(c *counter) bool { return c.shown }) || r.opened.IsZero() || time.Since(r.opened) < silence {
 		return false
 	}
 	if r.silent == nil {
 		r.silent = &sensor.Problem{
 			Sensor: names.SensorPerf, Class: sensor.Absent, Path: r.dir + "/events/" + string(psys),
-			Err: errors.New("the only event of this PMU counts nothing on this machine"),
+			Err:    errors.New("the only event of this PMU counts nothing on this machine"),
+			Remedy: "none on this board, or in this virtual machine: use another sensor",
 		}
 	}
 	return true
