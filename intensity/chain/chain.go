@@ -159,6 +159,9 @@ func (s *source) Handle(q intensity.Query) (*intensity.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.live != nil && !a.live.wanted.Swap(true) {
+		s.nudge()
+	}
 	return a.handle, a.err
 }
 
@@ -317,8 +320,10 @@ func (s *source) Close() error {
 	s.stop()
 	s.work.Wait()
 	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), storeWithin) // for all of them
+	defer cancel()
 	for _, z := range zones {
-		errs = append(errs, s.keep(z))
+		errs = append(errs, s.keep(ctx, z, true))
 	}
 	return errors.Join(errs...)
 }

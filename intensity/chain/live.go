@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
@@ -27,7 +28,9 @@ type livePlace struct {
 	noted     error             // why they have nothing
 	handle    *intensity.Handle
 
-	turn chan struct{} // held by who resolves
+	turn       chan struct{} // held by who resolves
+	rebuilding sync.Mutex
+	wanted     atomic.Bool // by a Handle: it is renewed in the background
 
 	mu       sync.Mutex // never held while somebody is asked
 	zones    []*zone    // by upstream; nil: not resolved, or not covered
@@ -93,7 +96,12 @@ func (s *source) resolve(ctx context.Context, p *livePlace) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.zones, p.refusals, p.resolved, p.again = zones, refusals, done, now.Add(time.Minute)
+	wait := time.Minute
+	if done { // places and plans change, if rarely
+		wait = refusedFor
+	}
+	p.zones, p.refusals, p.again = zones, refusals, time.Now().Add(wait)
+	p.resolved = !slices.Contains(zones, nil)
 	return errors.Join(refusals...)
 }
 
@@ -167,42 +175,73 @@ func under(slots, more []*intensity.Slot) []*intensity.Slot {
 	return filled(slots, more)
 }
 
-// carried returns slots in which the newest value is carried forward, until it is too old.
-func (p *livePlace) carried(slots []*intensity.Slot, widths *intensity.HalfWidths) (out []*intensity.Slot) {
-	if len(slots) == 0 || p.query.Worst != 0 && p.query.Worst < intensity.Estimated {
+// carried returns slots in which the newest value that was seen, not foreseen, is carried
+// forward, until it is too old: slots as long as it, but of the provider's step at least.
+// They lie under whatever else is known.
+func (p *livePlace) carried(basis *intensity.Basis, widths *intensity.HalfWidths) (out []*intensity.Slot) {
+	if p.query.Worst != 0 && p.query.Worst < intensity.Estimated {
 		return nil
 	}
-	last := slots[len(slots)-1]
-	if last.Quality > intensity.Predicted {
-		return nil // a periodic value is no observation of the present
-	}
-	end := last.End.Add(p.maxStale())
-	flags := intensity.Extrapolated
 	for _, z := range p.known() {
-		z.mu.Lock()
-		if z.err != nil && z.up.caps.ID == last.Origin.Provider {
+		last, stale := z.newestSeen()
+		if last == nil || !p.accepts(last) || basis != nil && last.Basis != *basis {
+			continue
+		}
+		flags := intensity.Extrapolated
+		if stale {
 			flags |= intensity.Stale
 		}
-		z.mu.Unlock()
-	}
-	step := last.End.Sub(last.Start)
-	for at := last.End; at.Before(end); at = at.Add(step) {
-		s := *last
-		s.Start, s.End = at, at.Add(step)
-		s.Flags |= flags
-		s.Quality = max(s.Quality, intensity.Estimated)
-		if w := widths.Spread(s.Quality, intensity.Circumstances{Length: step, Carried: s.End.Sub(last.End)}); w.Half > s.Spread.Half {
-			s.Spread = w
+		last = marked([]*intensity.Slot{last}, z.up.depth)[0]
+		step := max(last.End.Sub(last.Start), z.step(), p.maxStale()/maxCarried)
+		for at, end := last.End, last.End.Add(p.maxStale()); at.Before(end); at = at.Add(step) {
+			s := *last
+			s.Start, s.End = at, at.Add(step)
+			s.Flags |= flags
+			s.Quality = max(s.Quality, intensity.Estimated)
+			if w := widths.Spread(s.Quality, intensity.Circumstances{Length: step, Carried: s.End.Sub(last.End)}); w.Half > s.Spread.Half {
+				s.Spread = w
+			}
+			out = append(out, &s)
 		}
-		out = append(out, &s)
+		return out
 	}
-	return out
+	return nil
+}
+
+// maxCarried bounds the slots in which one value is carried forward.
+const maxCarried = 1000
+
+// newestSeen returns the newest slot that is neither foreseen nor periodic, and whether it
+// could not be renewed.
+func (z *zone) newestSeen() (*intensity.Slot, bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, s := range slices.Backward(z.slots) {
+		if s.Quality < intensity.Predicted {
+			return s, z.stale
+		}
+	}
+	return nil, false
+}
+
+// withCarried lays what is carried forward under the slots of a place.
+func (s *source) withCarried(p *livePlace, live []*intensity.Slot) []*intensity.Slot {
+	var basis *intensity.Basis
+	if len(live) > 0 {
+		basis = &live[0].Basis
+	}
+	carried := p.carried(basis, &s.widths)
+	if len(carried) == 0 {
+		return live
+	}
+	return under(live, carried)
 }
 
 // rebuild gives the handle of a place what is known now.
 func (s *source) rebuild(p *livePlace, now time.Time) {
-	live := p.compose(now.Add(-atHand), now.Add(atHand))
-	live = append(live, p.carried(live, &s.widths)...)
+	p.rebuilding.Lock()
+	defer p.rebuilding.Unlock()
+	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)))
 	g, err := intensity.NewGrid(p.coarse, live)
 	if err != nil {
 		s.hooks.trouble(fmt.Errorf("live values cannot be laid on a grid: %w", err))
@@ -215,8 +254,7 @@ func (s *source) rebuild(p *livePlace, now time.Time) {
 
 // series returns what is known of [from, to), cached or of tables, of one basis.
 func (s *source) series(p *livePlace, from, to time.Time, because error) intensity.Series {
-	live := p.compose(from.Add(-p.maxStale()-24*time.Hour), to) // from before, for what is carried forward
-	live = append(live, p.carried(live, &s.widths)...)
+	live := s.withCarried(p, p.compose(from, to))
 	coarse, missing := p.coarse, because
 	if missing == nil {
 		missing = p.why(from, to)
@@ -260,6 +298,9 @@ func (p *livePlace) why(from, to time.Time) error {
 
 // cover asks the providers for [from, to), in order, until nothing is missing.
 func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (asked bool, err error) {
+	if s.complete(p, from, to) && !p.outdated(from, to) { // who is in the cache waits for nobody
+		return false, nil
+	}
 	var errs []error
 	if err := s.resolve(ctx, p); err != nil {
 		if ctx.Err() != nil {
@@ -281,6 +322,15 @@ func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (a
 		}
 	}
 	return asked, errors.Join(errs...)
+}
+
+// outdated reports whether the first provider would be asked for anything.
+func (p *livePlace) outdated(from, to time.Time) bool {
+	for _, z := range p.known() {
+		wanted, _ := z.missing(from, to, time.Now())
+		return len(wanted) > 0
+	}
+	return true
 }
 
 // complete reports whether live values for all of [from, to) that has happened are

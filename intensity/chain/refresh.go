@@ -45,6 +45,11 @@ func (s *source) livePlaces() (out []*livePlace) {
 	return out
 }
 
+// renewedPlaces returns those that a Handle keeps.
+func (s *source) renewedPlaces() []*livePlace {
+	return slices.DeleteFunc(s.livePlaces(), func(p *livePlace) bool { return !p.wanted.Load() })
+}
+
 // zone returns the one of that name, with what was stored of it.
 func (s *source) zone(u *upstream, name string) *zone {
 	k := zoneKey{u, name}
@@ -87,7 +92,7 @@ func (s *source) refresh() {
 		case <-timer.C:
 		}
 		now := time.Now()
-		next := now.Add(time.Hour)
+		next := now.Add(time.Minute) // a machine that slept has not noticed
 		for _, z := range s.wanted(now, &next) {
 			if running[z] {
 				continue
@@ -98,9 +103,7 @@ func (s *source) refresh() {
 			}
 			running[z] = true
 			s.work.Go(func() {
-				turns <- struct{}{}
-				s.refreshZone(z)
-				<-turns
+				s.refreshZone(z, turns)
 				done <- z
 			})
 		}
@@ -119,7 +122,7 @@ func earlier(a, b time.Time) time.Time {
 // The zones are in the order in which they are due.
 func (s *source) wanted(now time.Time, next *time.Time) (zones []*zone) {
 	seen := make(map[*zone]bool)
-	for _, p := range s.livePlaces() {
+	for _, p := range s.renewedPlaces() {
 		p.mu.Lock()
 		unresolved, due := !p.resolved, !now.Before(p.again)
 		if unresolved && !due {
@@ -158,10 +161,21 @@ func (s *source) wanted(now time.Time, next *time.Time) (zones []*zone) {
 }
 
 // refreshZone asks for the last day of a zone, and says when next.
-func (s *source) refreshZone(z *zone) {
+func (s *source) refreshZone(z *zone, turns chan struct{}) {
+	if err := z.up.suspended(route{z.name, present}, time.Now()); err != nil {
+		z.schedule(time.Now(), err)
+		s.spread(z)
+		return
+	}
 	ctx, err := z.up.admit(s.ctx)
 	if err != nil {
 		return // the source is closed
+	}
+	select {
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
+	case <-s.ctx.Done():
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*requestWithin)
 	defer cancel()
@@ -186,7 +200,7 @@ func (s *source) refreshZone(z *zone) {
 	}
 	z.schedule(now, err)
 	s.spread(z)
-	if e := s.keep(z); e != nil {
+	if e := s.keep(context.WithoutCancel(ctx), z, false); e != nil {
 		s.hooks.trouble(e)
 	}
 }
@@ -197,7 +211,15 @@ func (s *source) foresee(ctx context.Context, z *zone, now time.Time) {
 	if known := z.within(now, until); len(known) > 0 && !known[len(known)-1].End.Before(until) {
 		return
 	}
+	if z.failing(future, now) != nil {
+		return
+	}
+	ctx, err := z.up.admit(ctx)
+	if err != nil {
+		return // there is no time left for it
+	}
 	series, err := z.up.forecast(ctx, z.name, min(z.up.caps.Horizon, until.Sub(now)))
+	z.remember(future, err)
 	if err == nil {
 		z.merge(intensity.Series{From: series.From, To: series.To, Slots: series.Slots}, now)
 	}
@@ -212,10 +234,10 @@ func (z *zone) dueAt() time.Time {
 func (z *zone) schedule(now time.Time, err error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if err != nil {
-		z.failed++
+	if z.stale = err != nil; z.stale {
+		z.failures++
 	} else {
-		z.failed = 0
+		z.failures = 0
 	}
 	z.due = z.next(now, err)
 }
@@ -225,7 +247,7 @@ func (z *zone) schedule(now time.Time, err error) {
 func (z *zone) next(now time.Time, err error) time.Time {
 	step := z.step()
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(z.up.caps.ID + "\x00" + z.name)) // never fails
+	_, _ = h.Write([]byte(z.up.caps.ID + "\x00" + z.name + "\x00" + z.up.seed)) // never fails
 	jitter := time.Duration(float64(h.Sum32()) / (1 << 32) * float64(step) * 7 / 60)
 	regular := ceil(now.Add(1), step).Add(step/12 + jitter)
 	switch kind(err) {
@@ -238,7 +260,7 @@ func (z *zone) next(now time.Time, err error) time.Time {
 	case intensity.KindAuth, intensity.KindConfig:
 		return now.Add(authFirst)
 	}
-	wait := max(retryAfter(err), firstAgain<<min(max(z.failed-1, 0), 5))
+	wait := max(retryAfter(err), firstAgain<<min(max(z.failures-1, 0), 5))
 	return now.Add(min(wait, mostAgain))
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
@@ -50,19 +51,27 @@ type storedSlot struct {
 	Origin  int               `json:"o"`
 }
 
-func (z *zone) key() string { return "intensity/" + z.up.caps.ID + "/" + z.name }
+// key has what the provider is set to tell, since it would be something else if that were
+// changed.
+func (z *zone) key() string {
+	words := []string{"intensity", z.up.caps.ID, z.name}
+	for _, b := range z.up.caps.Bases {
+		words = append(words, strings.ReplaceAll(b.String(), " ", "_"))
+	}
+	return strings.Join(words, "/")
+}
 
 // keep stores what has changed of a zone.
-func (s *source) keep(z *zone) error {
+func (s *source) keep(ctx context.Context, z *zone, last bool) error {
 	if s.store == nil {
 		return nil
 	}
 	z.mu.Lock()
-	if !z.dirty {
+	if !z.dirty || !last && time.Since(z.stored) < storeAgain {
 		z.mu.Unlock()
 		return nil
 	}
-	z.dirty = false
+	z.dirty, z.stored = false, time.Now()
 	out := stored{Version: storeVersion, Provider: z.up.caps.ID, Zone: z.name}
 	oldest := time.Now().Add(-keptFor)
 	origins := make(map[intensity.Origin]int)
@@ -85,7 +94,7 @@ func (s *source) keep(z *zone) error {
 	z.mu.Unlock()
 	b, err := json.Marshal(out)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), storeWithin)
+		ctx, cancel := context.WithTimeout(ctx, storeWithin)
 		defer cancel()
 		err = s.store.Set(ctx, z.key(), b)
 	}
@@ -138,6 +147,9 @@ func (z *zone) take(b []byte) error {
 	}
 	if err := intensity.CheckSlots(slots); err != nil {
 		return err
+	}
+	if len(slots) > 0 && !z.up.caps.Offers(in.Basis) {
+		return fmt.Errorf("it is %s, which the provider does not tell any more", in.Basis)
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()

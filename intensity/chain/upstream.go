@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
@@ -41,15 +43,18 @@ type upstream struct {
 	limiter  *rate.Limiter // nil: without limit
 	flights  singleflight.Group
 	probing  sync.Once
+	seed     string          // of this program, so that not all of a fleet ask at the same moment
 	ended    <-chan struct{} // when the source is closed
 
 	mu       sync.Mutex
 	worked   bool
 	failures int           // in a row
 	broken   time.Duration // for how long it was broken last
+	brokeAt  time.Time     // when that was found
 	refusals int           // of the credential, in a row
 	until    time.Time     // is not asked before that
 	because  error
+	probed   bool // one request is under way after a break
 	zones    map[route]refusal
 }
 
@@ -75,7 +80,10 @@ type refusal struct {
 }
 
 func newUpstream(p intensity.Provider, depth int, hooks *Hooks, ended <-chan struct{}) *upstream {
-	u := &upstream{provider: p, caps: p.Caps(), depth: depth, hooks: hooks, ended: ended, zones: make(map[route]refusal)}
+	u := &upstream{
+		provider: p, caps: p.Caps(), depth: depth, hooks: hooks, ended: ended, seed: strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // spreads requests
+		zones: make(map[route]refusal),
+	}
 	if r := u.caps.Rate; r.Per > 0 {
 		u.limiter = rate.NewLimiter(rate.Every(r.Per), max(r.Burst, 1))
 	}
@@ -83,15 +91,13 @@ func newUpstream(p intensity.Provider, depth int, hooks *Hooks, ended <-chan str
 }
 
 // fetch is Provider.Fetch for callers that may be many.
-func (u *upstream) fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
-	r := route{zone, past}
-	if time.Since(from) <= recently+2*time.Hour {
-		r.what = present
-	}
+// done is called once with what comes, also if nobody waits for it any more.
+func (u *upstream) fetch(ctx context.Context, zone string, from, to time.Time, done func(intensity.Series, error)) (intensity.Series, error) {
+	r := route{zone, whatOf(from)}
 	key := fmt.Sprintf("%s %d %d", zone, from.UnixNano(), to.UnixNano())
 	return u.once(ctx, key, r, func(ctx context.Context) (intensity.Series, error) {
 		return u.provider.Fetch(ctx, zone, from, to)
-	})
+	}, done)
 }
 
 // forecast is Forecaster.FetchForecast, likewise.
@@ -103,7 +109,7 @@ func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Durat
 	key := fmt.Sprintf("%s +%d", zone, horizon)
 	return u.once(ctx, key, route{zone, future}, func(ctx context.Context) (intensity.Series, error) {
 		return f.FetchForecast(ctx, zone, horizon)
-	})
+	}, func(intensity.Series, error) {})
 }
 
 // probe lets a provider find out once what its credential may do.
@@ -127,16 +133,29 @@ func (u *upstream) resolve(ctx context.Context, loc intensity.Location) (string,
 	if err := u.suspended(route{}, time.Now()); err != nil {
 		return "", err
 	}
-	zone, err := u.provider.Resolve(ctx, loc)
-	if err != nil && errors.Is(err, intensity.KindUpstream) {
-		err = u.note(route{}, err, time.Now())
+	began := time.Now()
+	zone, err := u.resolveSafely(ctx, loc)
+	switch kind(err) {
+	case intensity.KindUpstream, intensity.KindMalformed, intensity.KindRate, intensity.KindAuth, intensity.KindConfig:
+		if ctx.Err() == nil {
+			err = u.note(route{}, err, began, time.Now())
+		}
 	}
 	return zone, err
 }
 
+func (u *upstream) resolveSafely(ctx context.Context, loc intensity.Location) (zone string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = u.fail(intensity.KindMalformed, "", "the provider panics: %v", r)
+		}
+	}()
+	return u.provider.Resolve(ctx, loc)
+}
+
 // once makes one request for all who want the same at the same time. It goes on when
 // one of them has gone.
-func (u *upstream) once(ctx context.Context, key string, r route, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
+func (u *upstream) once(ctx context.Context, key string, r route, ask func(context.Context) (intensity.Series, error), then func(intensity.Series, error)) (intensity.Series, error) {
 	done := u.flights.DoChan(key, func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWithin)
 		defer cancel()
@@ -147,7 +166,9 @@ func (u *upstream) once(ctx context.Context, key string, r route, ask func(conte
 			case <-own.Done():
 			}
 		}()
-		return u.patiently(own, r, ask)
+		s, err := u.patiently(own, r, ask)
+		then(s, err)
+		return s, err
 	})
 	select {
 	case got := <-done:
@@ -162,20 +183,29 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 	zone := r.zone
 	pace := backoff.NewExponentialBackOff()
 	pace.InitialInterval, pace.RandomizationFactor = firstRetry, 1
+	var before error // of the try before
 	s, err := backoff.Retry(ctx, func() (intensity.Series, error) {
-		if err := u.suspended(r, time.Now()); err != nil {
+		if err := u.enter(r, time.Now()); err != nil {
+			if before != nil { // it broke meanwhile
+				err = before
+			}
 			return intensity.Series{}, backoff.Permanent(err)
 		}
 		if token, _ := ctx.Value(admitted{}).(*sync.Once); !taken(token) && u.limiter != nil && !u.limiter.Allow() {
+			u.leave()
+			if before != nil {
+				return intensity.Series{}, backoff.Permanent(before)
+			}
 			return intensity.Series{}, backoff.Permanent(u.fail(intensity.KindRate, zone, "the rate that it allows, %d at once and one each %v, is used up", max(u.caps.Rate.Burst, 1), u.caps.Rate.Per))
 		}
 		began := time.Now()
-		s, err := ask(ctx)
+		s, err := u.safely(ctx, zone, ask)
 		if err == nil {
-			err = u.check(&s, zone)
+			err = u.check(&s, zone, time.Now())
 		}
 		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
-		err = u.note(r, err, time.Now())
+		err = u.note(r, err, began, time.Now())
+		before = err
 		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0) {
 			err = backoff.Permanent(err)
 		}
@@ -185,7 +215,7 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 		err = permanent.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = u.note(r, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now())
+		err = u.note(r, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now(), time.Now())
 	}
 	return s, err
 }
@@ -213,16 +243,60 @@ func (u *upstream) admit(ctx context.Context) (context.Context, error) {
 }
 
 // check refuses what no provider may send. A provider is foreign code.
-func (u *upstream) check(s *intensity.Series, zone string) error {
+func (u *upstream) check(s *intensity.Series, zone string, now time.Time) error {
 	if err := s.Check(); err != nil {
 		return u.fail(intensity.KindMalformed, zone, "%v", err)
 	}
-	for _, slot := range s.Slots {
+	for i, slot := range s.Slots {
 		if slot.Quality == 0 || slot.Quality > intensity.Assumed {
 			return u.fail(intensity.KindMalformed, zone, "a slot has no quality")
 		}
+		if slot.Origin.FetchedAt.IsZero() || slot.Quality < intensity.Predicted && slot.Start.After(now) {
+			own := *slot
+			if own.Origin.FetchedAt.IsZero() {
+				own.Origin.FetchedAt = now.UTC()
+			}
+			if own.Quality < intensity.Predicted && own.Start.After(now) { // whatever it says, nobody has seen it
+				own.Quality = intensity.Predicted
+			}
+			s.Slots[i] = &own
+		}
 	}
 	return nil
+}
+
+// safely lets a provider that panics fail, and nobody else.
+func (u *upstream) safely(ctx context.Context, zone string, ask func(context.Context) (intensity.Series, error)) (s intensity.Series, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = u.fail(intensity.KindMalformed, zone, "the provider panics: %v", r)
+		}
+	}()
+	return ask(ctx)
+}
+
+// enter admits a request, or says why not. After a break one alone is admitted.
+func (u *upstream) enter(r route, now time.Time) error {
+	if err := u.suspended(r, now); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.failures < breakAfter {
+		return nil
+	}
+	if u.probed {
+		return u.because
+	}
+	u.probed = true
+	return nil
+}
+
+// leave takes back what enter admitted.
+func (u *upstream) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.probed = false
 }
 
 // suspended returns why the provider is not asked now; nil: it is.
@@ -248,28 +322,36 @@ const maxRefusals = 4096
 
 // note takes in how a request ended, and returns its error, which may be of another
 // kind: a credential that worked before is not lost but used up.
-func (u *upstream) note(r route, err error, now time.Time) error {
-	err, told := u.take(r, err, now)
+func (u *upstream) note(r route, err error, began, now time.Time) error {
+	err, told := u.take(r, err, began, now)
 	u.hooks.trouble(told)
 	return err
 }
 
-func (u *upstream) take(r route, err error, now time.Time) (_, told error) {
+func (u *upstream) take(r route, err error, began, now time.Time) (_, told error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.probed = false
 	if err == nil {
 		u.worked, u.failures, u.broken, u.refusals = true, 0, 0, 0
 		return nil, nil
 	}
-	wait := func(d time.Duration) { u.until, u.because = now.Add(d), err }
+	wait := func(d time.Duration) {
+		if t := now.Add(d); t.After(u.until) {
+			u.until, u.because = t, err
+		}
+	}
 	switch kind(err) {
 	case intensity.KindUpstream, intensity.KindMalformed:
+		if began.Before(u.brokeAt) { // it was under way when the others failed
+			break
+		}
 		u.failures++
 		if after := retryAfter(err); after > 0 {
 			wait(after)
 		}
 		if u.failures >= breakAfter {
-			u.broken = min(max(2*u.broken, breakFirst), breakMost)
+			u.broken, u.brokeAt = min(max(2*u.broken, breakFirst), breakMost), now
 			wait(u.broken)
 			told = fmt.Errorf("%s is not asked for %v after %d failures: %w", u.caps.ID, u.broken, u.failures, err)
 		}

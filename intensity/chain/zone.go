@@ -35,16 +35,23 @@ type zone struct {
 	foreseenAt time.Time
 	horizon    time.Duration
 
-	mu    sync.Mutex
-	slots []*intensity.Slot // sorted, without overlaps, of one basis
-	holes []hole            // asked for, and empty
-	err   error             // of the last request; nil: it came
-	again time.Time         // until when err answers those that ask
-	dirty bool              // there is something to store
+	mu     sync.Mutex
+	slots  []*intensity.Slot   // sorted, without overlaps, of one basis
+	holes  []hole              // asked for, and empty
+	failed [future + 1]failure // by what was asked for
+	stale  bool                // asking for the present failed last
+	dirty  bool                // there is something to store
 
 	// Of the refresher.
-	due    time.Time
-	failed int // in a row
+	due      time.Time
+	failures int // in a row
+	stored   time.Time
+}
+
+// failure is an error that answers those who ask for the same, for a while.
+type failure struct {
+	err   error
+	until time.Time
 }
 
 func newZone(u *upstream, name string) *zone {
@@ -88,8 +95,14 @@ func (z *zone) merge(s intensity.Series, now time.Time) {
 	for _, slot := range s.Slots {
 		changed = z.put(slot) || changed
 	}
-	if over := len(z.slots) - maxSlots; over > 0 {
-		z.slots = slices.Delete(z.slots, 0, over)
+	if over := len(z.slots) - maxSlots; over > 0 { // the oldest, but not what was asked for right now
+		z.slots = slices.DeleteFunc(z.slots, func(o *intensity.Slot) bool {
+			drop := over > 0 && o.End.Before(now.Add(-2*recently)) && (!o.Start.Before(s.To) || !o.End.After(s.From))
+			if drop {
+				over--
+			}
+			return drop
+		})
 	}
 	for _, g := range s.Gaps {
 		z.note(g, now)
@@ -112,13 +125,17 @@ func (z *zone) put(s *intensity.Slot) bool {
 			}
 		}
 	}
-	if len(old) == 1 && old[0].Start.Equal(s.Start) && old[0].End.Equal(s.End) && old[0].Quality < intensity.Predicted && old[0].GramsPerKWh != s.GramsPerKWh {
-		revised := *s
-		revised.Flags |= intensity.Revised
-		s = &revised
+	changed := true
+	if len(old) == 1 && old[0].Start.Equal(s.Start) && old[0].End.Equal(s.End) && old[0].Quality < intensity.Predicted {
+		changed = old[0].GramsPerKWh != s.GramsPerKWh || old[0].Quality != s.Quality
+		if old[0].GramsPerKWh != s.GramsPerKWh || old[0].Flags&intensity.Revised != 0 {
+			revised := *s
+			revised.Flags |= intensity.Revised
+			s = &revised
+		}
 	}
 	z.slots = slices.Replace(z.slots, i, j, s)
-	return true
+	return changed
 }
 
 // note remembers that there is nothing. The mutex is held.
@@ -244,8 +261,34 @@ func ceil(t time.Time, step time.Duration) time.Time {
 }
 
 // ensure asks for what of [from, to) is missing. Many that want the same make one
-// request.
+// request; who misses nothing waits for nobody.
 func (z *zone) ensure(ctx context.Context, from, to time.Time) (asked bool, err error) {
+	wanted, because := z.missing(from, to, time.Now())
+	chunks := z.chunks(wanted)
+	errs := []error{because}
+	if len(chunks) > maxChunks {
+		chunks = chunks[:maxChunks]
+		errs = append(errs, z.up.fail(intensity.KindNoData, z.name, "the range needs more than %d requests: ask for less at once", maxChunks))
+	}
+	for _, chunk := range chunks {
+		did, err := z.askOnce(ctx, chunk)
+		asked = asked || did
+		if ctx.Err() != nil {
+			return asked, ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+			break // the next would fail likewise
+		}
+	}
+	return asked, errors.Join(errs...)
+}
+
+// askOnce asks for a part, unless somebody else has meanwhile.
+func (z *zone) askOnce(ctx context.Context, chunk intensity.Gap) (asked bool, err error) {
+	if err := z.failing(whatOf(chunk.Start), time.Now()); err != nil {
+		return false, err
+	}
 	select {
 	case z.turn <- struct{}{}:
 		defer func() { <-z.turn }()
@@ -253,57 +296,71 @@ func (z *zone) ensure(ctx context.Context, from, to time.Time) (asked bool, err 
 		return false, ctx.Err()
 	}
 	now := time.Now()
-	wanted, because := z.missing(from, to, now)
+	wanted, _ := z.missing(chunk.Start, chunk.End, now)
 	if len(wanted) == 0 {
-		return false, because
+		return true, nil
 	}
-	if err := z.failing(now); err != nil {
+	if err := z.failing(whatOf(chunk.Start), now); err != nil {
 		return false, err
 	}
-	errs := []error{because}
-	chunks := z.chunks(wanted)
-	if len(chunks) > maxChunks {
-		chunks = chunks[:maxChunks]
-		errs = append(errs, z.up.fail(intensity.KindNoData, z.name, "the range needs more than %d requests: ask for less at once", maxChunks))
-	}
-	for _, chunk := range chunks {
-		asked = true
-		if err := z.ask(ctx, chunk, now); err != nil {
-			errs = append(errs, err)
-			break // the next would fail likewise
-		}
-	}
-	if ctx.Err() != nil {
-		return asked, ctx.Err()
-	}
-	return asked, errors.Join(errs...)
+	return true, z.ask(ctx, chunk, now)
 }
 
 // ask makes one request. What the provider has not is no failure, but a hole.
 func (z *zone) ask(ctx context.Context, chunk intensity.Gap, now time.Time) error {
-	s, err := z.up.fetch(ctx, z.name, chunk.Start, chunk.End)
+	_, err := z.up.fetch(ctx, z.name, chunk.Start, chunk.End, func(s intensity.Series, err error) {
+		what := whatOf(chunk.Start)
+		switch kind(err) {
+		case intensity.KindNoData, intensity.KindNotYet, intensity.KindTooOld:
+			z.empty(chunk, err, now)
+			z.remember(what, nil)
+			return
+		}
+		z.remember(what, err)
+		if err == nil {
+			z.merge(s, now)
+			z.uncovered(chunk, s, now)
+		}
+	})
 	switch kind(err) {
 	case intensity.KindNoData, intensity.KindNotYet, intensity.KindTooOld:
-		z.empty(chunk, err, now)
 		return nil
 	}
-	if ctx.Err() == nil {
-		z.mu.Lock()
-		z.err, z.again = err, time.Now().Add(again)
-		z.mu.Unlock()
-	}
-	if err != nil {
-		return err
-	}
-	z.merge(s, now)
-	return nil
+	return err
 }
 
-func (z *zone) failing(now time.Time) error {
+// uncovered notes as empty what of a part an answer does not speak of.
+func (z *zone) uncovered(chunk intensity.Gap, s intensity.Series, now time.Time) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if now.Before(z.again) {
-		return z.err
+	none := z.up.fail(intensity.KindNoData, z.name, "the answer does not speak of it")
+	if s.From.After(chunk.Start) {
+		z.note(intensity.Gap{Start: chunk.Start, End: s.From, Err: none}, now)
+	}
+	if s.To.Before(chunk.End) {
+		z.note(intensity.Gap{Start: s.To, End: chunk.End, Err: none}, now)
+	}
+}
+
+// whatOf is what a request that begins at a moment asks for.
+func whatOf(from time.Time) what {
+	if time.Since(from) <= recently+2*time.Hour {
+		return present
+	}
+	return past
+}
+
+func (z *zone) remember(w what, err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.failed[w] = failure{err, time.Now().Add(again)}
+}
+
+func (z *zone) failing(w what, now time.Time) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if f := z.failed[w]; now.Before(f.until) {
+		return f.err
 	}
 	return nil
 }
@@ -315,23 +372,29 @@ func (z *zone) empty(g intensity.Gap, err error, now time.Time) {
 	z.note(g, now)
 }
 
-// chunks cuts intervals into what one request may ask for, the newest first.
+// chunks cuts intervals into what one request may ask for, the newest first, and at most
+// one more than maxChunks.
 func (z *zone) chunks(wanted []intensity.Gap) (out []intensity.Gap) {
 	span := z.up.caps.MaxSpan
-	for _, g := range wanted {
-		for span > 0 && g.End.Sub(g.Start) > span {
-			cut := g.Start.Add(span)
-			out = append(out, intensity.Gap{Start: g.Start, End: cut})
-			g.Start = cut
+	for _, g := range slices.Backward(wanted) {
+		for span > 0 && g.End.Sub(g.Start) > span && len(out) <= maxChunks {
+			cut := g.End.Add(-span)
+			out = append(out, intensity.Gap{Start: cut, End: g.End})
+			g.End = cut
 		}
-		out = append(out, g)
+		if out = append(out, g); len(out) > maxChunks {
+			break
+		}
 	}
-	slices.Reverse(out)
 	return out
 }
 
-// forecast returns a forecast that is not older than a slot, asking for one if need be.
+// forecast returns a forecast that begins now and is not older than a slot, asking for
+// one if need be.
 func (z *zone) forecast(ctx context.Context, horizon time.Duration) (intensity.Series, error) {
+	if err := z.failing(future, time.Now()); err != nil {
+		return intensity.Series{}, err
+	}
 	select {
 	case z.turn <- struct{}{}:
 		defer func() { <-z.turn }()
@@ -339,14 +402,48 @@ func (z *zone) forecast(ctx context.Context, horizon time.Duration) (intensity.S
 		return intensity.Series{}, ctx.Err()
 	}
 	now := time.Now()
-	if !z.foreseenAt.IsZero() && now.Sub(z.foreseenAt) < min(z.step(), time.Hour) && z.horizon >= horizon && now.Before(z.foreseen.To) {
-		return z.foreseen, nil
+	fresh := now.Sub(z.foreseenAt) < min(z.step(), time.Hour) && z.horizon >= horizon && !z.foreseen.To.Before(now.Add(horizon))
+	if z.foreseenAt.IsZero() || !fresh {
+		if err := z.failing(future, now); err != nil {
+			return intensity.Series{}, err
+		}
+		s, err := z.up.forecast(ctx, z.name, horizon)
+		if ctx.Err() == nil {
+			z.remember(future, err)
+		}
+		if err != nil {
+			return intensity.Series{}, err
+		}
+		z.foreseen, z.foreseenAt, z.horizon = s, now, horizon
+		z.merge(intensity.Series{From: s.From, To: s.To, Slots: s.Slots}, now)
 	}
-	s, err := z.up.forecast(ctx, z.name, horizon)
-	if err != nil {
-		return intensity.Series{}, err
+	return from(z.foreseen, now, now.Add(horizon), z.up.depth), nil
+}
+
+// from returns what of a series has not ended at a moment and begins before another, in
+// whole slots.
+func from(s intensity.Series, now, until time.Time, depth int) (out intensity.Series) {
+	touch := func(start, end time.Time) bool {
+		if !end.After(now) || !start.Before(until) {
+			return false
+		}
+		if out.From.IsZero() || start.Before(out.From) {
+			out.From = start
+		}
+		if end.After(out.To) {
+			out.To = end
+		}
+		return true
 	}
-	z.foreseen, z.foreseenAt, z.horizon = s, now, horizon
-	z.merge(intensity.Series{From: s.From, To: s.To, Slots: s.Slots}, now)
-	return s, nil
+	for _, slot := range marked(s.Slots, depth) {
+		if touch(slot.Start, slot.End) {
+			out.Slots = append(out.Slots, slot)
+		}
+	}
+	for _, g := range s.Gaps {
+		if touch(g.Start, g.End) {
+			out.Gaps = append(out.Gaps, g)
+		}
+	}
+	return out
 }

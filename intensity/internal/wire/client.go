@@ -125,9 +125,13 @@ func loopback(host string) bool {
 // forms returns the secrets as they may stand in a text.
 func forms(secrets []string) (out []string) {
 	for _, s := range secrets {
-		if s != "" {
-			out = append(out, s, url.QueryEscape(s), url.PathEscape(s))
+		if s == "" {
+			continue
 		}
+		quoted, _ := json.Marshal(s) // of a string: never fails
+		escaped := strings.Trim(string(quoted), `"`)
+		plain := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(escaped)
+		out = append(out, s, url.QueryEscape(s), url.PathEscape(s), escaped, plain, strings.ReplaceAll(plain, "/", `\/`))
 	}
 	return out
 }
@@ -268,7 +272,11 @@ func (c *Client) said(a *Answer) string {
 	if json.Unmarshal(a.Body, &body) == nil {
 		for _, raw := range []json.RawMessage{body.Error, body.Message, body.Detail} {
 			if len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
-				return strings.Trim(string(raw), `"`)
+				var text string
+				if json.Unmarshal(raw, &text) == nil {
+					return text
+				}
+				return string(raw)
 			}
 		}
 	}
@@ -278,7 +286,7 @@ func (c *Client) said(a *Answer) string {
 	if len(a.Body) == 0 {
 		return "nothing else"
 	}
-	return string(a.Body[:min(len(a.Body), 1000)])
+	return intensity.Scrub(string(a.Body), c.secrets()...) // before anything is cut
 }
 
 // IsHTML reports whether the body is a page for people, as servers put in front of an API
