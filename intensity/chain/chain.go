@@ -93,23 +93,23 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 		s.widths = *cfg.HalfWidths
 	}
 	var err error
-	if s.places, err = newCache[place, answer]("MaxPlaces", "places", cfg.MaxPlaces, defaultMaxPlaces); err != nil {
+	if s.places, err = newCache[place, answer]("MaxPlaces", "places", cfg.MaxPlaces, defaultMaxPlaces, nil); err != nil {
 		return nil, err
 	}
-	if s.zones, err = newCache[zoneKey, *zone]("MaxZones", "zones", cfg.MaxZones, defaultMaxZones); err != nil {
+	if s.zones, err = newCache("MaxZones", "zones", cfg.MaxZones, defaultMaxZones, func(_ zoneKey, z *zone) { s.evicted = append(s.evicted, z) }); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func newCache[K comparable, V any](key, what string, size, usual int) (*simplelru.LRU[K, V], error) {
+func newCache[K comparable, V any](key, what string, size, usual int, evicted func(K, V)) (*simplelru.LRU[K, V], error) {
 	if size < 0 {
 		return nil, refuse("%s is %d: want a number of %s, or 0 for %d", key, size, what, usual)
 	}
 	if size == 0 {
 		size = usual
 	}
-	c, err := simplelru.NewLRU[K, V](size, nil)
+	c, err := simplelru.NewLRU[K, V](size, evicted)
 	if err != nil {
 		return nil, refuse("%s: %v", key, err)
 	}
@@ -138,6 +138,7 @@ type source struct {
 	mu      sync.Mutex // guards what follows
 	places  *simplelru.LRU[place, answer]
 	zones   *simplelru.LRU[zoneKey, *zone]
+	evicted []*zone // not stored yet
 	started bool
 	closed  bool
 }

@@ -178,34 +178,44 @@ func under(slots, more []*intensity.Slot) []*intensity.Slot {
 // carried returns slots in which the newest value that was seen, not foreseen, is carried
 // forward, until it is too old: slots as long as it, but of the provider's step at least.
 // They lie under whatever else is known.
-func (p *livePlace) carried(basis *intensity.Basis, widths *intensity.HalfWidths) (out []*intensity.Slot) {
+func (p *livePlace) carried(basis *intensity.Basis, widths *intensity.HalfWidths, until time.Time) (out []*intensity.Slot) {
 	if p.query.Worst != 0 && p.query.Worst < intensity.Estimated {
 		return nil
 	}
+	var of *zone // whose newest value is the newest of all
+	var last *intensity.Slot
+	flags := intensity.Extrapolated
 	for _, z := range p.known() {
-		last, stale := z.newestSeen()
-		if last == nil || !p.accepts(last) || basis != nil && last.Basis != *basis {
+		newest, stale := z.newestSeen()
+		if newest == nil || !p.accepts(newest) || basis != nil && newest.Basis != *basis || last != nil && !newest.End.After(last.End) {
 			continue
 		}
-		flags := intensity.Extrapolated
+		of, last, flags = z, newest, intensity.Extrapolated
 		if stale {
 			flags |= intensity.Stale
 		}
-		last = marked([]*intensity.Slot{last}, z.up.depth)[0]
-		step := max(last.End.Sub(last.Start), z.step(), p.maxStale()/maxCarried)
-		for at, end := last.End, last.End.Add(p.maxStale()); at.Before(end); at = at.Add(step) {
-			s := *last
-			s.Start, s.End = at, at.Add(step)
-			s.Flags |= flags
-			s.Quality = max(s.Quality, intensity.Estimated)
-			if w := widths.Spread(s.Quality, intensity.Circumstances{Length: step, Carried: s.End.Sub(last.End)}); w.Half > s.Spread.Half {
-				s.Spread = w
-			}
-			out = append(out, &s)
-		}
-		return out
 	}
-	return nil
+	if last == nil {
+		return nil
+	}
+	last = marked([]*intensity.Slot{last}, of.up.depth)[0]
+	length := max(last.End.Sub(last.Start), of.step())
+	step := length + (p.maxStale() / maxCarried).Truncate(length)
+	end := last.End.Add(p.maxStale())
+	if end.After(until) {
+		end = until
+	}
+	for at := last.End; at.Before(end); at = at.Add(step) {
+		s := *last
+		s.Start, s.End = at, at.Add(step)
+		s.Flags |= flags
+		s.Quality = max(s.Quality, intensity.Estimated)
+		if w := widths.Spread(s.Quality, intensity.Circumstances{Length: step, Carried: s.End.Sub(last.End)}); w.Half > s.Spread.Half {
+			s.Spread = w
+		}
+		out = append(out, &s)
+	}
+	return out
 }
 
 // maxCarried bounds the slots in which one value is carried forward.
@@ -225,12 +235,12 @@ func (z *zone) newestSeen() (*intensity.Slot, bool) {
 }
 
 // withCarried lays what is carried forward under the slots of a place.
-func (s *source) withCarried(p *livePlace, live []*intensity.Slot) []*intensity.Slot {
+func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Time) []*intensity.Slot {
 	var basis *intensity.Basis
 	if len(live) > 0 {
 		basis = &live[0].Basis
 	}
-	carried := p.carried(basis, &s.widths)
+	carried := p.carried(basis, &s.widths, until)
 	if len(carried) == 0 {
 		return live
 	}
@@ -241,7 +251,7 @@ func (s *source) withCarried(p *livePlace, live []*intensity.Slot) []*intensity.
 func (s *source) rebuild(p *livePlace, now time.Time) {
 	p.rebuilding.Lock()
 	defer p.rebuilding.Unlock()
-	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)))
+	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)), now.Add(atHand))
 	g, err := intensity.NewGrid(p.coarse, live)
 	if err != nil {
 		s.hooks.trouble(fmt.Errorf("live values cannot be laid on a grid: %w", err))
@@ -254,7 +264,7 @@ func (s *source) rebuild(p *livePlace, now time.Time) {
 
 // series returns what is known of [from, to), cached or of tables, of one basis.
 func (s *source) series(p *livePlace, from, to time.Time, because error) intensity.Series {
-	live := s.withCarried(p, p.compose(from, to))
+	live := s.withCarried(p, p.compose(from, to), to)
 	coarse, missing := p.coarse, because
 	if missing == nil {
 		missing = p.why(from, to)

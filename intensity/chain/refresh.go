@@ -61,15 +61,37 @@ func (s *source) zone(u *upstream, name string) *zone {
 	}
 	z = newZone(u, name)
 	s.recall(z)
+	z.restart()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if other, ok := s.zones.Get(k); ok {
+		s.mu.Unlock()
 		return other
 	}
 	if !s.closed {
 		s.zones.Add(k, z)
 	}
+	evicted := s.evicted
+	s.evicted = nil
+	s.mu.Unlock()
+	for _, old := range evicted {
+		if err := s.keep(context.WithoutCancel(s.ctx), old, true); err != nil {
+			s.hooks.trouble(err)
+		}
+	}
 	return z
+}
+
+// restart has a zone whose stored values are fresh asked for when it would have been.
+func (z *zone) restart() {
+	var newest time.Time
+	for _, s := range z.slots {
+		if s.Origin.FetchedAt.After(newest) {
+			newest = s.Origin.FetchedAt
+		}
+	}
+	if now := time.Now(); !newest.IsZero() && !newest.After(now) && now.Sub(newest) < z.step() {
+		z.due = z.next(newest, nil)
+	}
 }
 
 // refresh asks for the present of all zones that places have, each when it is due.
@@ -150,6 +172,9 @@ func (s *source) wanted(now time.Time, next *time.Time) (zones []*zone) {
 				seen[z] = true
 				zones = append(zones, z)
 			}
+			if z.answers(now) {
+				break // the others are asked when it does not
+			}
 		}
 	}
 	due := make(map[*zone]time.Time, len(zones))
@@ -223,6 +248,24 @@ func (s *source) foresee(ctx context.Context, z *zone, now time.Time) {
 	if err == nil {
 		z.merge(intensity.Series{From: series.From, To: series.To, Slots: series.Slots}, now)
 	}
+}
+
+// answers reports whether a zone has a value for about now, or may have one: it has not
+// been asked yet.
+func (z *zone) answers(now time.Time) bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.stale {
+		return false
+	}
+	if z.due.IsZero() { // it may be waiting for its turn
+		if z.since.IsZero() {
+			z.since = now
+		}
+		return now.Sub(z.since) < firstAgain
+	}
+	n := len(z.slots)
+	return n > 0 && z.slots[n-1].End.After(now.Add(-z.up.caps.Latency-2*z.step()))
 }
 
 func (z *zone) dueAt() time.Time {

@@ -44,7 +44,8 @@ type zone struct {
 
 	// Of the refresher.
 	due      time.Time
-	failures int // in a row
+	failures int       // in a row
+	since    time.Time // first wanted
 	stored   time.Time
 }
 
