@@ -14,7 +14,7 @@ import (
 // providers come before them.
 func (s *source) ask(q intensity.Query) answer {
 	slots, first, err := s.askTables(q)
-	live := &livePlace{query: q, coarse: slots, noted: err}
+	live := &livePlace{query: q, coarse: slots}
 	for _, u := range s.upstreams {
 		if u.depth < first {
 			live.upstreams = append(live.upstreams, u)

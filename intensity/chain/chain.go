@@ -21,6 +21,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,28 +212,23 @@ func (s *source) liveAt(ctx context.Context, p *livePlace, t time.Time) (*intens
 	if asked {
 		s.renewed(p)
 	}
-	series := s.series(p, t, t.Add(1), because)
-	var slot *intensity.Slot
-	if len(series.Slots) > 0 {
-		slot = s.whole(p, t, series.Slots[0])
-	} else if slot = p.handle.Peek(t); slot == nil { // of another basis, if the query leaves it open
-		return nil, series.Err()
+	live, coarse, _ := s.layers(p, t, t.Add(1), because)
+	slot := cmp.Or(holding(live, t), holding(coarse, t), p.handle.Peek(t)) // the last of another basis, if the query leaves it open
+	if slot == nil {
+		return nil, s.series(p, t, t.Add(1), because).Err()
 	}
 	s.hooks.answer(slot, time.Now(), !asked)
 	return slot, nil
 }
 
-// whole returns the slot of which part is a piece.
-func (s *source) whole(p *livePlace, t time.Time, part *intensity.Slot) *intensity.Slot {
-	for _, slot := range p.compose(t, t.Add(1)) {
-		if !slot.Start.After(t) && slot.End.After(t) && slot.Origin == part.Origin {
-			return slot
+// holding returns the slot that holds t.
+func holding(slots []*intensity.Slot, t time.Time) *intensity.Slot {
+	for _, s := range slots {
+		if !s.Start.After(t) && s.End.After(t) {
+			return s
 		}
 	}
-	if slot := p.handle.Peek(t); slot != nil && slot.Basis == part.Basis && slot.GramsPerKWh == part.GramsPerKWh {
-		return slot
-	}
-	return part
+	return nil
 }
 
 func (s *source) Range(ctx context.Context, q intensity.Query, from, to time.Time) (intensity.Series, error) {

@@ -25,7 +25,6 @@ type livePlace struct {
 	query     intensity.Query
 	upstreams []*upstream       // those before the first table that knows the place
 	coarse    []*intensity.Slot // of tables; may be empty
-	noted     error             // why they have nothing
 	handle    *intensity.Handle
 
 	turn       chan struct{} // held by who resolves
@@ -142,29 +141,20 @@ func (p *livePlace) accepts(s *intensity.Slot) bool {
 // merged fills what first leaves open. Of first, what has been predicted gives way to
 // what has been seen.
 func merged(first, more []*intensity.Slot) []*intensity.Slot {
-	seen := slices.ContainsFunc(more, func(s *intensity.Slot) bool { return s.Quality < intensity.Predicted })
-	if seen {
-		var kept, predicted []*intensity.Slot
-		for _, s := range first {
-			if s.Quality == intensity.Predicted {
-				predicted = append(predicted, s)
-			} else {
-				kept = append(kept, s)
-			}
-		}
-		if len(predicted) > 0 {
-			var measured, forecast []*intensity.Slot
-			for _, s := range more {
-				if s.Quality < intensity.Predicted {
-					measured = append(measured, s)
-				} else {
-					forecast = append(forecast, s)
-				}
-			}
-			return under(under(under(kept, measured), predicted), forecast)
+	seen, foreseen := bySight(first)
+	seenToo, foreseenToo := bySight(more)
+	return under(under(under(seen, seenToo), foreseen), foreseenToo)
+}
+
+func bySight(slots []*intensity.Slot) (seen, foreseen []*intensity.Slot) {
+	for _, s := range slots {
+		if s.Quality < intensity.Predicted {
+			seen = append(seen, s)
+		} else {
+			foreseen = append(foreseen, s)
 		}
 	}
-	return under(first, more)
+	return seen, foreseen
 }
 
 // under lays slots into the gaps of others.
@@ -264,8 +254,21 @@ func (s *source) rebuild(p *livePlace, now time.Time) {
 
 // series returns what is known of [from, to), cached or of tables, of one basis.
 func (s *source) series(p *livePlace, from, to time.Time, because error) intensity.Series {
-	live := s.withCarried(p, p.compose(from, to), to)
-	coarse, missing := p.coarse, because
+	whole, coarse, missing := s.layers(p, from, to, because)
+	if len(coarse) > 0 {
+		whole = under(whole, coarse)
+	}
+	g, err := intensity.NewGrid(whole, nil)
+	if err != nil {
+		return intensity.Series{From: from.UTC(), To: to.UTC(), Gaps: []intensity.Gap{{Start: from.UTC(), End: to.UTC(), Err: err}}}
+	}
+	return g.Series(from, to, missing)
+}
+
+// layers returns what is known around [from, to), of one basis: live values and, to lie
+// under them, those of tables; and why neither may have any.
+func (s *source) layers(p *livePlace, from, to time.Time, because error) (live, coarse []*intensity.Slot, missing error) {
+	live, coarse, missing = s.withCarried(p, p.compose(from, to), to), p.coarse, because
 	if missing == nil {
 		missing = p.why(from, to)
 	}
@@ -279,15 +282,7 @@ func (s *source) series(p *livePlace, from, to time.Time, because error) intensi
 		})
 		coarse = nil
 	}
-	whole := live
-	if len(coarse) > 0 {
-		whole = under(live, coarse)
-	}
-	g, err := intensity.NewGrid(whole, nil)
-	if err != nil {
-		return intensity.Series{From: from.UTC(), To: to.UTC(), Gaps: []intensity.Gap{{Start: from.UTC(), End: to.UTC(), Err: err}}}
-	}
-	return g.Series(from, to, missing)
+	return live, coarse, missing
 }
 
 // why returns what the providers said of the holes in [from, to), each once.
@@ -308,7 +303,7 @@ func (p *livePlace) why(from, to time.Time) error {
 
 // cover asks the providers for [from, to), in order, until nothing is missing.
 func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (asked bool, err error) {
-	if s.complete(p, from, to) && !p.outdated(from, to) { // who is in the cache waits for nobody
+	if p.complete(from, to) && !p.outdated(from, to) { // who is in the cache waits for nobody
 		return false, nil
 	}
 	var errs []error
@@ -327,7 +322,7 @@ func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (a
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if complete := s.complete(p, from, to); complete {
+		if p.complete(from, to) {
 			return asked, nil
 		}
 	}
@@ -345,7 +340,7 @@ func (p *livePlace) outdated(from, to time.Time) bool {
 
 // complete reports whether live values for all of [from, to) that has happened are
 // known.
-func (s *source) complete(p *livePlace, from, to time.Time) bool {
+func (p *livePlace) complete(from, to time.Time) bool {
 	if now := time.Now(); to.After(now) {
 		to = now
 	}
