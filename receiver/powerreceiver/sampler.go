@@ -373,14 +373,24 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	defer s.busy.Store(nil)
 	src.gave, src.err = 0, nil
 	now := time.Now()
+	spare := src.standby // until now; its reopenAt is over
 	if s.standsBy(src, now) {
 		return dst
 	}
 	missed := src.sensor == nil
 	if missed && !now.Before(src.reopenAt) {
-		if err := s.openSource(src); err != nil {
-			s.logger.Warn("power sensor not available", zap.Error(err))
+		err := s.openSource(src)
+		if err != nil {
 			src.reopenAt = now.Add(reopenInterval)
+		}
+		switch {
+		case spare && src.sensor != nil:
+			s.logger.Info("power sensor gives nothing; its spare is opened", zap.String("sensor", src.spareOf.name), zap.String("spare", src.name))
+		case spare:
+			s.logger.Warn("power sensor gives nothing, and its spare cannot be opened",
+				zap.String("sensor", src.spareOf.name), zap.String("spare", src.name), zap.Error(err))
+		case err != nil:
+			s.logger.Warn("power sensor not available", zap.Error(err))
 		}
 	}
 	if src.sensor == nil {
@@ -450,15 +460,6 @@ func (s *sampler) standsBy(src *source, now time.Time) bool {
 		}
 		src.sensor = nil
 	case now.Sub(other.gaveAt) > wait:
-		if src.standby {
-			src.sensor = nil
-			if err := s.openSource(src); err != nil || src.sensor == nil {
-				s.logger.Warn("power sensor gives nothing, and its spare cannot be opened",
-					zap.String("sensor", other.name), zap.String("spare", src.name), zap.Error(err))
-			} else {
-				s.logger.Info("power sensor gives nothing; its spare is opened", zap.String("sensor", other.name), zap.String("spare", src.name))
-			}
-		}
 		src.standby = false
 		return false
 	}
