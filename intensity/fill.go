@@ -72,9 +72,7 @@ func (r Rules) neighbor() time.Duration {
 // Errors: KindMalformed if s or the fallback does not pass CheckSlots; KindConfig
 // if a half-width is impossible.
 func Fill(s Series, r Rules) (Series, error) {
-	if r.HalfWidths == (HalfWidths{}) {
-		r.HalfWidths = DefaultHalfWidths()
-	}
+	r.HalfWidths = r.HalfWidths.OrDefault()
 	if err := errors.Join(CheckSlots(s.Slots), CheckSlots(r.Fallback), r.HalfWidths.Check()); err != nil {
 		return Series{}, err
 	}

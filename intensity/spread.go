@@ -43,6 +43,14 @@ func DefaultHalfWidths() HalfWidths {
 	}
 }
 
+// OrDefault returns w, or DefaultHalfWidths if w is the zero value.
+func (w HalfWidths) OrDefault() HalfWidths {
+	if w == (HalfWidths{}) {
+		return DefaultHalfWidths()
+	}
+	return w
+}
+
 // Circumstances is what a half-width depends on besides the quality.
 type Circumstances struct {
 	Length  time.Duration // of the slot: tells a monthly from a yearly mean

@@ -107,7 +107,7 @@ func New(c Config) (*Provider, error) {
 		return &intensity.Error{Kind: intensity.KindConfig, Provider: id, Detail: intensity.Scrub(fmt.Sprintf(format, args...), c.Key)}
 	}
 	p := &Provider{
-		key: wire.NewSecret(c.Key), version: c.Version, strict: c.DisableEstimations, rate: c.Rate, widths: c.HalfWidths,
+		key: wire.NewSecret(c.Key), version: c.Version, strict: c.DisableEstimations, rate: c.Rate, widths: c.HalfWidths.OrDefault(),
 		basis:  intensity.Basis{Signal: intensity.Average, Boundary: intensity.Lifecycle, Flow: intensity.Consumption, Gas: intensity.CO2e},
 		access: newPlan(),
 	}
@@ -133,9 +133,6 @@ func New(c Config) (*Provider, error) {
 	}
 	if p.rate.Burst < 0 || p.rate.Per < 0 {
 		return nil, refuse("a rate of %d at once and one each %s: neither can be less than 0", p.rate.Burst, p.rate.Per)
-	}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
 	}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
@@ -307,10 +304,7 @@ func (p *Provider) ask(zone string, from, to time.Time) rows.Ask {
 
 func (p *Provider) decoder(ask rows.Ask, a *wire.Answer, route string) decoder {
 	now := time.Now().UTC()
-	ask.Now = now
-	if !a.Date.IsZero() {
-		ask.Now = a.Date.UTC()
-	}
+	ask.Now = a.Now(now)
 	return decoder{Ask: ask, basis: p.basis, whole: place.Whole(ask.Zone), widths: &p.widths, origin: intensity.Origin{
 		Provider: id, Endpoint: p.version + "/" + route, ZoneAsked: ask.Zone, FetchedAt: now,
 	}}

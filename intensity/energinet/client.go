@@ -1,8 +1,8 @@
 package energinet
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -53,17 +53,11 @@ var (
 
 // New checks the options; errors are of KindConfig. It makes no request.
 func New(o Options) (*Provider, error) {
-	p := &Provider{widths: o.HalfWidths}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
-	}
+	p := &Provider{widths: o.HalfWidths.OrDefault()}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
 	}
-	if o.Endpoint == "" {
-		o.Endpoint = endpoint
-	}
-	client, err := wire.New(wire.Config{Provider: id, Base: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP})
+	client, err := wire.New(wire.Config{Provider: id, Base: cmp.Or(o.Endpoint, endpoint), Insecure: o.Insecure, HTTP: o.HTTP})
 	if err != nil {
 		return nil, err
 	}
@@ -117,23 +111,13 @@ func (p *Provider) get(ctx context.Context, dataset, zone string, from, to time.
 		return intensity.Series{}, err
 	}
 	path := "/dataset/" + dataset
-	a, err := p.http.Get(ctx, path, query(area, from, to), nil)
+	a, err := p.http.GetJSON(ctx, path, query(area, from, to), area)
 	if err != nil {
 		return intensity.Series{}, err
 	}
-	if a.Status != http.StatusOK {
-		return intensity.Series{}, p.http.Refused(a, area)
-	}
-	var body json.RawMessage
-	if err := p.http.Decode(a, area, &body); err != nil {
-		return intensity.Series{}, err
-	}
 	now := time.Now().UTC()
-	ask.Now = now
-	if !a.Date.IsZero() {
-		ask.Now = a.Date.UTC()
-	}
-	return decode(body, decoder{
+	ask.Now = a.Now(now)
+	return decode(a.Body, decoder{
 		Ask: ask, area: area, forecast: dataset == predicted, widths: p.widths,
 		origin: intensity.Origin{
 			Provider: id, Endpoint: path, ZoneAsked: area, ZoneServed: "DK-" + area, Method: dataset, FetchedAt: now,

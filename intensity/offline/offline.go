@@ -70,10 +70,7 @@ const id = "offline" // in errors; the slots name the table that answered
 // file, line, column and reason of up to 20 of them, and on impossible half-widths
 // (KindConfig).
 func New(o Options) (*Provider, error) {
-	p := &Provider{clouds: tables.Clouds(), grids: tables.Grids(), zones: tables.Zones(), widths: o.HalfWidths}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
-	}
+	p := &Provider{clouds: tables.Clouds(), grids: tables.Grids(), zones: tables.Zones(), widths: o.HalfWidths.OrDefault()}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
 	}

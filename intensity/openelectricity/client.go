@@ -1,6 +1,7 @@
 package openelectricity
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -52,17 +53,11 @@ func New(o Options) (*Provider, error) {
 	if o.Key == "" {
 		return nil, &intensity.Error{Kind: intensity.KindConfig, Provider: id, Detail: "the key is missing; there is one at platform.openelectricity.org.au"}
 	}
-	p := &Provider{key: wire.NewSecret(o.Key), widths: o.HalfWidths}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
-	}
+	p := &Provider{key: wire.NewSecret(o.Key), widths: o.HalfWidths.OrDefault()}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
 	}
-	if o.Endpoint == "" {
-		o.Endpoint = endpoint
-	}
-	client, err := wire.New(wire.Config{Provider: id, Base: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, Secrets: []string{o.Key}})
+	client, err := wire.New(wire.Config{Provider: id, Base: cmp.Or(o.Endpoint, endpoint), Insecure: o.Insecure, HTTP: o.HTTP, Secrets: []string{o.Key}})
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +178,7 @@ func (p *Provider) Fetch(ctx context.Context, zone string, from, to time.Time) (
 		return intensity.Series{}, err
 	}
 	now := time.Now().UTC()
-	ask.Now = now
-	if !a.Date.IsZero() {
-		ask.Now = a.Date.UTC()
-	}
+	ask.Now = a.Now(now)
 	return decode(a.Body, decoder{Ask: ask, network: net, widths: p.widths, origin: intensity.Origin{
 		Provider: id, Endpoint: path, ZoneAsked: zone, ZoneServed: zone, FetchedAt: now,
 	}})

@@ -1,8 +1,8 @@
 package rte
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -50,17 +50,11 @@ var _ intensity.Provider = (*Provider)(nil)
 
 // New checks the options; errors are of KindConfig. It makes no request.
 func New(o Options) (*Provider, error) {
-	p := &Provider{widths: o.HalfWidths}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
-	}
+	p := &Provider{widths: o.HalfWidths.OrDefault()}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
 	}
-	if o.Endpoint == "" {
-		o.Endpoint = endpoint
-	}
-	client, err := wire.New(wire.Config{Provider: id, Base: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP})
+	client, err := wire.New(wire.Config{Provider: id, Base: cmp.Or(o.Endpoint, endpoint), Insecure: o.Insecure, HTTP: o.HTTP})
 	if err != nil {
 		return nil, err
 	}
@@ -94,23 +88,13 @@ func (p *Provider) Fetch(ctx context.Context, zone string, from, to time.Time) (
 	if err := ask.Check(maxSpan); err != nil {
 		return intensity.Series{}, err
 	}
-	a, err := p.http.Get(ctx, path, query(from, to), nil)
+	a, err := p.http.GetJSON(ctx, path, query(from, to), france)
 	if err != nil {
 		return intensity.Series{}, err
 	}
-	if a.Status != http.StatusOK {
-		return intensity.Series{}, p.http.Refused(a, france)
-	}
-	var body json.RawMessage
-	if err := p.http.Decode(a, france, &body); err != nil {
-		return intensity.Series{}, err
-	}
 	now := time.Now().UTC()
-	ask.Now = now
-	if !a.Date.IsZero() {
-		ask.Now = a.Date.UTC()
-	}
-	s, err := decode(body, decoder{Ask: ask, widths: p.widths, origin: intensity.Origin{
+	ask.Now = a.Now(now)
+	s, err := decode(a.Body, decoder{Ask: ask, widths: p.widths, origin: intensity.Origin{
 		Provider: id, Endpoint: path, ZoneAsked: france, ZoneServed: france, Method: "taux_co2", Model: dataset, FetchedAt: now,
 	}})
 	if errors.Is(err, intensity.KindNoData) && to.Before(ask.Now.Add(-depth)) {

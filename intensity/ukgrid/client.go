@@ -1,8 +1,8 @@
 package ukgrid
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -49,17 +49,11 @@ var (
 
 // New checks the options; errors are of KindConfig. It makes no request.
 func New(o Options) (*Provider, error) {
-	p := &Provider{widths: o.HalfWidths}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
-	}
+	p := &Provider{widths: o.HalfWidths.OrDefault()}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
 	}
-	if o.Endpoint == "" {
-		o.Endpoint = endpoint
-	}
-	client, err := wire.New(wire.Config{Provider: id, Base: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP})
+	client, err := wire.New(wire.Config{Provider: id, Base: cmp.Or(o.Endpoint, endpoint), Insecure: o.Insecure, HTTP: o.HTTP})
 	if err != nil {
 		return nil, err
 	}
@@ -119,23 +113,13 @@ func (p *Provider) get(ctx context.Context, name, when string, from, to time.Tim
 		return intensity.Series{}, err
 	}
 	before, after := z.path()
-	a, err := p.http.Get(ctx, before+"/"+when+after, nil, nil)
+	a, err := p.http.GetJSON(ctx, before+"/"+when+after, nil, z.String())
 	if err != nil {
 		return intensity.Series{}, err
 	}
-	if a.Status != http.StatusOK {
-		return intensity.Series{}, p.http.Refused(a, z.String())
-	}
-	var body json.RawMessage
-	if err := p.http.Decode(a, z.String(), &body); err != nil {
-		return intensity.Series{}, err
-	}
 	now := time.Now().UTC()
-	ask.Now = now
-	if !a.Date.IsZero() {
-		ask.Now = a.Date.UTC()
-	}
-	return decode(body, decoder{Ask: ask, zone: z, widths: p.widths, origin: intensity.Origin{
+	ask.Now = a.Now(now)
+	return decode(a.Body, decoder{Ask: ask, zone: z, widths: p.widths, origin: intensity.Origin{
 		Provider: id, Endpoint: before, ZoneAsked: z.String(), FetchedAt: now,
 	}})
 }

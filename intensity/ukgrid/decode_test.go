@@ -398,7 +398,7 @@ func FuzzDecode(f *testing.F) {
 	from := utc(f, "2023-03-15T14:10Z")
 	f.Fuzz(func(t *testing.T, body []byte, name string) {
 		if _, err := parseZone(name); err != nil {
-			t.Skip(err)
+			return // no provider asks for it
 		}
 		s, err := decode(body, with(t, name, from, from.Add(3*time.Hour), from.Add(time.Hour)))
 		if err != nil {

@@ -1,6 +1,7 @@
 package watttime
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -85,25 +86,19 @@ func New(o Options) (*Provider, error) {
 	case o.Signal > intensity.Marginal:
 		return nil, refuse("the signal is " + o.Signal.String() + ": want marginal or average")
 	}
-	p := &Provider{signal: signalOf(o.Signal), widths: o.HalfWidths, regions: make(map[string]string, len(o.Regions))}
+	p := &Provider{signal: signalOf(o.Signal), widths: o.HalfWidths.OrDefault(), regions: make(map[string]string, len(o.Regions))}
 	for zone, region := range maps.All(o.Regions) {
 		if !isRegion(region) {
 			return nil, refuse("the region of zone " + zone + " is not one of WattTime: want letters, digits and underscores, such as CAISO_NORTH")
 		}
 		p.regions[strings.ToUpper(zone)] = region
 	}
-	if p.widths == (intensity.HalfWidths{}) {
-		p.widths = intensity.DefaultHalfWidths()
-	}
 	if err := p.widths.Check(); err != nil {
 		return nil, err
 	}
-	if o.Endpoint == "" {
-		o.Endpoint = endpoint
-	}
 	basic := basicAuth(o.Username, o.Password)
 	client, err := wire.New(wire.Config{
-		Provider: id, Base: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP,
+		Provider: id, Base: cmp.Or(o.Endpoint, endpoint), Insecure: o.Insecure, HTTP: o.HTTP,
 		Secrets: []string{o.Password, o.Username, basic},
 	})
 	if err != nil {
@@ -234,10 +229,7 @@ func (p *Provider) data(ctx context.Context, path string, ask rows.Ask, query ur
 		return nil, decoder{}, err
 	}
 	now := time.Now().UTC()
-	ask.Now = now
-	if !a.Date.IsZero() {
-		ask.Now = a.Date.UTC()
-	}
+	ask.Now = a.Now(now)
 	return a, decoder{Ask: ask, signal: p.signal, widths: p.widths, origin: intensity.Origin{
 		Provider: id, Endpoint: path, ZoneAsked: ask.Zone, Method: string(p.signal), FetchedAt: now,
 	}}, nil

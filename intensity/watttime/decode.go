@@ -127,22 +127,31 @@ func (d *decoder) check(m *meta, units string) error {
 	return nil
 }
 
-// decodeHistorical reads values that were published after the fact. It is pure, as all
-// that follow are.
-func decodeHistorical(body []byte, d decoder) (intensity.Series, error) {
+// points are those of an answer that is about this signal in grams.
+func (d *decoder) points(body []byte) ([]point, *meta, error) {
 	var answer struct {
 		Data []point `json:"data"`
 		Meta *meta   `json:"meta"`
 	}
 	if err := wire.Unmarshal(body, &answer); err != nil {
-		return intensity.Series{}, d.Error(intensity.KindMalformed, "%v", err)
+		return nil, nil, d.Error(intensity.KindMalformed, "%v", err)
 	}
 	if err := d.check(answer.Meta, unitsIntensity); err != nil {
+		return nil, nil, err
+	}
+	return answer.Data, answer.Meta, nil
+}
+
+// decodeHistorical reads values that were published after the fact. It is pure, as all
+// that follow are.
+func decodeHistorical(body []byte, d decoder) (intensity.Series, error) {
+	points, _, err := d.points(body)
+	if err != nil {
 		return intensity.Series{}, err
 	}
-	slots := make([]*intensity.Slot, 0, len(answer.Data))
-	for i := range answer.Data {
-		pt := &answer.Data[i]
+	slots := make([]*intensity.Slot, 0, len(points))
+	for i := range points {
+		pt := &points[i]
 		s, err := d.slot(pt)
 		if err != nil {
 			return intensity.Series{}, err
@@ -178,21 +187,15 @@ func (d *decoder) quality(s *intensity.Slot, imputed *bool) intensity.Quality {
 
 // decodeForecast reads the newest forecast.
 func decodeForecast(body []byte, d decoder) (intensity.Series, error) {
-	var answer struct {
-		Data []point `json:"data"`
-		Meta *meta   `json:"meta"`
-	}
-	if err := wire.Unmarshal(body, &answer); err != nil {
-		return intensity.Series{}, d.Error(intensity.KindMalformed, "%v", err)
-	}
-	if err := d.check(answer.Meta, unitsIntensity); err != nil {
-		return intensity.Series{}, err
-	}
-	issued, err := d.time("generated_at", answer.Meta.Issued)
+	points, m, err := d.points(body)
 	if err != nil {
 		return intensity.Series{}, err
 	}
-	return d.forecast(issued, answer.Data)
+	issued, err := d.time("generated_at", m.Issued)
+	if err != nil {
+		return intensity.Series{}, err
+	}
+	return d.forecast(issued, points)
 }
 
 // decodeIssued reads forecasts as they were made, each of which becomes a Series of its own.

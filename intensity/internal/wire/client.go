@@ -199,6 +199,23 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, header 
 	return a, nil
 }
 
+// GetJSON makes one request of a service that takes no key, about a zone. It has an answer
+// of status 200 that holds one JSON value, or an error: see Get, Refused and Decode.
+func (c *Client) GetJSON(ctx context.Context, path string, query url.Values, zone string) (*Answer, error) {
+	a, err := c.Get(ctx, path, query, nil)
+	if err != nil {
+		return nil, err
+	}
+	if a.Status != http.StatusOK {
+		return nil, c.Refused(a, zone)
+	}
+	var body json.RawMessage
+	if err := c.Decode(a, zone, &body); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
 // failed is the error of a request without an answer.
 func (c *Client) failed(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
@@ -287,6 +304,14 @@ func (c *Client) said(a *Answer) string {
 		return "nothing else"
 	}
 	return intensity.Scrub(string(a.Body), c.secrets()...) // before anything is cut
+}
+
+// Now is the moment by the server's clock, or ours where it did not say.
+func (a *Answer) Now(ours time.Time) time.Time {
+	if a.Date.IsZero() {
+		return ours
+	}
+	return a.Date.UTC()
 }
 
 // IsHTML reports whether the body is a page for people, as servers put in front of an API
