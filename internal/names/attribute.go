@@ -11,6 +11,7 @@ const (
 	AttrSensor       = "carbon.sensor"        // one of the Sensor values
 	AttrShare        = "carbon.share"         // one of the Share values
 	AttrEmissionType = "carbon.emission_type" // one of the EmissionType values
+	AttrInput        = "carbon.input"         // name of the metric from which emissions derive, if it is none of ours
 	AttrBudgetName   = "carbon.budget.name"
 
 	AttrGridZone     = "carbon.grid.zone"     // as the source spells it; on a resource: the zone to use

@@ -20,17 +20,20 @@ const (
 
 // Metrics of emissions. Sums are cumulative doubles in g of CO2-equivalent.
 const (
-	MetricHostEmissions      = "carbon.host.emissions" // from hw.energy
-	MetricHostEmissionsLower = "carbon.host.emissions_lower"
-	MetricHostEmissionsUpper = "carbon.host.emissions_upper"
-	MetricEmissions          = "carbon.emissions" // from carbon.energy
-	MetricEmissionsLower     = "carbon.emissions_lower"
-	MetricEmissionsUpper     = "carbon.emissions_upper"
-	MetricGridIntensity      = "carbon.grid.intensity"     // gauge, g/(kW.h)
-	MetricElectricityCost    = "carbon.electricity_cost"   // sum, in the currency as a UCUM annotation: {USD}
-	MetricWaterUsage         = "carbon.water_usage"        // sum, L
-	MetricBudgetLimit        = "carbon.budget.limit"       // gauge, g
-	MetricBudgetUtilization  = "carbon.budget.utilization" // gauge, 1
+	MetricHostEmissions           = "carbon.host.emissions" // from hw.energy
+	MetricHostEmissionsLower      = "carbon.host.emissions_lower"
+	MetricHostEmissionsUpper      = "carbon.host.emissions_upper"
+	MetricEmissions               = "carbon.emissions" // from carbon.energy
+	MetricEmissionsLower          = "carbon.emissions_lower"
+	MetricEmissionsUpper          = "carbon.emissions_upper"
+	MetricHostEmissionsCorrection = "carbon.host.emissions_correction" // not monotonic: what a better intensity changes later
+	MetricEmissionsCorrection     = "carbon.emissions_correction"
+	MetricSCI                     = "carbon.sci"                // gauge, g per functional unit
+	MetricGridIntensity           = "carbon.grid.intensity"     // gauge, g/(kW.h)
+	MetricElectricityCost         = "carbon.electricity_cost"   // sum, in the currency as a UCUM annotation: {USD}
+	MetricWaterUsage              = "carbon.water_usage"        // sum, L
+	MetricBudgetLimit             = "carbon.budget.limit"       // gauge, g
+	MetricBudgetUtilization       = "carbon.budget.utilization" // gauge, 1
 )
 
 // Units in UCUM. Emissions have plain grams: a unit in braces loses its name on

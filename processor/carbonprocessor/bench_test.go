@@ -130,7 +130,7 @@ func BenchmarkPricing(b *testing.B) {
 		round++
 		restore(md, start, round)
 		p.place = p.places.of(resource, rm.Resource().Attributes())
-		base := p.hash.base(resource, sm.Scope(), m)
+		base := p.hash.base(resource, sm.Scope(), m.Name(), kindCumulative)
 		for _, dp := range m.Sum().DataPoints().All() {
 			id := p.hash.point(base, dp.Attributes())
 			s := p.streams.find(id, 0)
@@ -138,7 +138,7 @@ func BenchmarkPricing(b *testing.B) {
 				s = &stream{}
 				p.streams.add(id, s, 0)
 			}
-			r, _ := read(dp)
+			r, _ := read(dp, 1)
 			step := s.cumulative(r, 0)
 			parts, _ := p.price(step, r.at, s.half)
 			s.accept(r)

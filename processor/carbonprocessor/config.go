@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
@@ -31,13 +32,15 @@ type Config struct {
 	MaxStreams  int               `mapstructure:"max_streams"` // streams of input points that are remembered
 	StaleAfter  time.Duration     `mapstructure:"stale_after"` // silence after which a stream is forgotten
 
+	WUE              float64                `mapstructure:"wue"` // L/kWh; 0: no water
+	ElectricityPrice ElectricityPriceConfig `mapstructure:"electricity_price"`
+	Inputs           []InputConfig          `mapstructure:"inputs"`      // besides hw.energy and carbon.energy
+	Temporality      string                 `mapstructure:"temporality"` // "": that of the input; "delta" or "cumulative"
+
 	// The keys below are part of the contract but not computed yet: only the values
 	// that switch them off are accepted.
-	WUE              float64                `mapstructure:"wue"`
-	ElectricityPrice ElectricityPriceConfig `mapstructure:"electricity_price"`
-	Embodied         EmbodiedConfig         `mapstructure:"embodied"`
-	Budgets          []map[string]any       `mapstructure:"budgets"`
-	Inputs           []map[string]any       `mapstructure:"inputs"`
+	Embodied EmbodiedConfig   `mapstructure:"embodied"`
+	Budgets  []map[string]any `mapstructure:"budgets"`
 }
 
 // LocationConfig says where the machines are.
@@ -76,10 +79,10 @@ type IntensityUncertainty struct {
 	Widened float64 `mapstructure:"widened"` // added where a country or the world stands in for the zone
 }
 
-// ElectricityPriceConfig is not computed yet.
+// ElectricityPriceConfig is what electricity costs.
 type ElectricityPriceConfig struct {
-	PerKWh   float64 `mapstructure:"per_kwh"`
-	Currency string  `mapstructure:"currency"`
+	PerKWh   float64 `mapstructure:"per_kwh"`  // 0: no cost
+	Currency string  `mapstructure:"currency"` // the unit of the cost, in braces
 }
 
 // EmbodiedConfig is not computed yet.
@@ -171,6 +174,19 @@ func (c *Config) Validate() error {
 	if c.PUE != 0 && !(c.PUE >= 1 && finite(c.PUE)) {
 		refuse("pue: %v is impossible; use 1 or more, or 0 for the value of the cloud region", c.PUE)
 	}
+	if !(c.WUE >= 0) || !finite(c.WUE) {
+		refuse("wue: %v is impossible; use liters for each kWh of the machine, such as 0.18, or 0", c.WUE)
+	}
+	if p := c.ElectricityPrice.PerKWh; !(p >= 0) || !finite(p) {
+		refuse("electricity_price::per_kwh: %v is impossible; use a price of 0 or more", p)
+	}
+	if cur := c.ElectricityPrice.Currency; !isCurrency(cur) {
+		refuse("electricity_price::currency: %q is not a code of letters, such as USD", cur)
+	}
+	if _, known := temporalities()[c.Temporality]; !known {
+		refuse("temporality: %q is not known; use delta or cumulative, or leave it out for that of the input", c.Temporality)
+	}
+	c.checkInputs(refuse)
 	if c.MaxStale <= 0 {
 		refuse("max_stale: %v is not a duration above 0, such as 6h", c.MaxStale)
 	}
@@ -194,17 +210,35 @@ func (c *Config) Validate() error {
 		key string
 		on  bool
 	}{
-		{"wue", c.WUE != 0},
-		{"electricity_price::per_kwh", c.ElectricityPrice.PerKWh != 0},
 		{"embodied::kg_co2e", c.Embodied.KgCO2e != 0},
 		{"budgets", len(c.Budgets) > 0},
-		{"inputs", len(c.Inputs) > 0},
 	} {
 		if k.on {
 			refuse("%s %s", k.key, notComputed)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// temporalities of the configuration.
+func temporalities() map[string]pmetric.AggregationTemporality {
+	return map[string]pmetric.AggregationTemporality{
+		"":           pmetric.AggregationTemporalityUnspecified,
+		"delta":      pmetric.AggregationTemporalityDelta,
+		"cumulative": pmetric.AggregationTemporalityCumulative,
+	}
+}
+
+func isCurrency(s string) bool {
+	if s == "" || len(s) > 16 {
+		return false
+	}
+	for _, c := range s {
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *ProviderConfig) check() error {

@@ -60,7 +60,7 @@ func TestConfigIsRead(t *testing.T) {
 		MaxStreams: 10, StaleAfter: time.Minute,
 		ElectricityPrice: ElectricityPriceConfig{Currency: "EUR"},
 		Embodied:         EmbodiedConfig{Lifetime: time.Hour},
-		Budgets:          []map[string]any{}, Inputs: []map[string]any{},
+		Budgets:          []map[string]any{}, Inputs: []InputConfig{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("everything (-want +got):\n%s", diff)
@@ -69,6 +69,13 @@ func TestConfigIsRead(t *testing.T) {
 
 func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 	provider := func(entry map[string]any) map[string]any { return map[string]any{"providers": []any{entry}} }
+	input := func(entries ...map[string]any) map[string]any {
+		list := make([]any, 0, len(entries))
+		for _, e := range entries {
+			list = append(list, e)
+		}
+		return map[string]any{"inputs": list}
+	}
 	later := "is not in this version yet; known here: static"
 	for _, tc := range []struct {
 		name string
@@ -88,11 +95,24 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 		{"no time for streams", map[string]any{"stale_after": "-1s"}, "stale_after: -1s is not a duration above 0, such as 10m"},
 		{"a negative half-width", map[string]any{"uncertainty": map[string]any{"power": map[string]any{"modelled": -0.1}}}, "uncertainty::power::modelled: -0.1: want a number of 0 or more"},
 		{"an endless half-width", map[string]any{"uncertainty": map[string]any{"intensity": map[string]any{"yearly": math.Inf(1)}}}, "uncertainty::intensity::yearly: +Inf: want a number"},
-		{"water", map[string]any{"wue": 1.8}, "wue is not computed by this version; remove it"},
-		{"money", map[string]any{"electricity_price": map[string]any{"per_kwh": 0.3}}, "electricity_price::per_kwh is not computed by this version; remove it"},
+		{"negative water", map[string]any{"wue": -1.8}, "wue: -1.8 is impossible; use liters"},
+		{"a negative price", map[string]any{"electricity_price": map[string]any{"per_kwh": -0.3}}, "electricity_price::per_kwh: -0.3 is impossible"},
+		{"no currency", map[string]any{"electricity_price": map[string]any{"currency": "$"}}, `electricity_price::currency: "$" is not a code of letters`},
+		{"an unknown temporality", map[string]any{"temporality": "both"}, `temporality: "both" is not known; use delta or cumulative`},
 		{"hardware", map[string]any{"embodied": map[string]any{"kg_co2e": 1200}}, "embodied::kg_co2e is not computed by this version; remove it"},
 		{"budgets", map[string]any{"budgets": []any{map[string]any{"name": "team-a"}}}, "budgets is not computed by this version; remove it"},
-		{"inputs", map[string]any{"inputs": []any{map[string]any{"metric": "x"}}}, "inputs is not computed by this version; remove it"},
+		{"an input without a metric", input(map[string]any{"unit": "J"}), "inputs[0]: metric is missing"},
+		{"an input in an unknown unit", input(map[string]any{"metric": "x", "unit": "BTU"}), `inputs[0]: unit: "BTU" is not known; use J, mJ`},
+		{"an input that is one already", input(map[string]any{"metric": "hw.energy"}), "inputs[0]: metric: hw.energy is an input already"},
+		{"an input that is an output", input(map[string]any{"metric": "carbon.emissions_upper"}), "carbon.emissions_upper is an output of this processor"},
+		{"an input of nobody", input(map[string]any{"metric": "x", "of": "pod"}), `inputs[0]: of: "pod" is not known; use workload or host`},
+		{"an input twice", input(map[string]any{"metric": "x"}, map[string]any{"metric": "x"}), "inputs: x stands there twice"},
+		{"a counter of power", input(map[string]any{"metric": "x", "unit": "W", "kind": "counter"}), "inputs[0]: kind: counter is a sum of energy, but the unit W is one of power"},
+		{"a counter of nothing", input(map[string]any{"metric": "x", "kind": "counter"}), "inputs[0]: kind: counter needs a unit"},
+		{"an input of another kind", input(map[string]any{"metric": "x", "kind": "gauge"}), `inputs[0]: kind: "gauge" is not known`},
+		{"a negative gap", input(map[string]any{"metric": "x", "max_gap": "-1s"}), "inputs[0]: max_gap: -1s is not a duration above 0"},
+		{"an unknown method", input(map[string]any{"metric": "x", "method": "guessed"}), `inputs[0]: method: "guessed" is not known`},
+		{"an unknown preset", input(map[string]any{"preset": "turbostat"}), `inputs[0]: preset: "turbostat" is not known; use one of`},
 		{"Electricity Maps", provider(map[string]any{"electricity_maps": map[string]any{"api_key": "s3cret"}}), "electricity_maps " + later},
 		{"WattTime", provider(map[string]any{"watttime": map[string]any{"password": "s3cret"}}), "watttime " + later},
 		{"Great Britain", provider(map[string]any{"uk_national_grid": nil}), "uk_national_grid " + later},
@@ -118,7 +138,7 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 }
 
 func TestAllMistakesAreNamedAtOnce(t *testing.T) {
-	_, err := load(t, confmap.NewFromStringMap(map[string]any{"pue": 0.5, "boundary": "x", "wue": 1}))
+	_, err := load(t, confmap.NewFromStringMap(map[string]any{"pue": 0.5, "boundary": "x", "wue": -1}))
 	for _, w := range []string{"pue", "boundary", "wue"} {
 		require.ErrorContains(t, err, w)
 	}

@@ -25,8 +25,7 @@ func started(t testing.TB, edit func(*Config)) *metricsProcessor {
 	if edit != nil {
 		edit(cfg)
 	}
-	p, err := newMetricsProcessor(cfg, processortest.NewNopSettings(metadata.Type))
-	require.NoError(t, err)
+	p := newProcessor(t, cfg, processortest.NewNopSettings(metadata.Type))
 	require.NoError(t, p.start(t.Context(), componenttest.NewNopHost()))
 	t.Cleanup(func() { require.NoError(t, p.shutdown(context.WithoutCancel(t.Context()))) })
 	return p
@@ -58,7 +57,7 @@ func FuzzStreams(f *testing.F) {
 			dp.SetStartTimestamp(pcommon.Timestamp(binary.LittleEndian.Uint64(data)))
 			dp.SetTimestamp(pcommon.Timestamp(binary.LittleEndian.Uint64(data[8:])))
 			dp.SetDoubleValue(math.Float64frombits(binary.LittleEndian.Uint64(data[16:])))
-			r, why := read(dp)
+			r, why := read(dp, 1)
 			if why != converted {
 				continue
 			}
@@ -79,7 +78,7 @@ func FuzzStreams(f *testing.F) {
 				t.Fatalf("%+v is not newer than %+v and was accepted", r, before)
 			}
 			if got.verdict == priced {
-				if !(got.joules >= 0) || got.joules > r.joules || got.from > r.at {
+				if !(got.joules >= 0) || got.joules > r.value || got.from > r.at {
 					t.Fatalf("step %+v from %+v to %+v", got, before, r)
 				}
 				if !deltas && got.from < covered {
@@ -172,7 +171,7 @@ func monotone(t *testing.T, md pmetric.Metrics, seen map[string][2]float64) {
 				if m.Type() != pmetric.MetricTypeSum || m.Unit() != "g" || m.Sum().AggregationTemporality() != cumulative {
 					continue
 				}
-				base := h.base(resource, sm.Scope(), m)
+				base := h.base(resource, sm.Scope(), m.Name(), kindCumulative)
 				for _, dp := range m.Sum().DataPoints().All() {
 					if dp.Flags().NoRecordedValue() {
 						continue

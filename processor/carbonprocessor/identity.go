@@ -7,7 +7,6 @@ import (
 
 	"github.com/zeebo/xxh3"
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
 // An identity tells streams apart by 128 bits. Attributes count whatever their
@@ -93,13 +92,13 @@ func number(n, seed uint64) xxh3.Uint128 {
 }
 
 // base is what all points of one metric have in common.
-func (h hasher) base(resource identity, scope pcommon.InstrumentationScope, m pmetric.Metric) identity {
+func (h hasher) base(resource identity, scope pcommon.InstrumentationScope, metric string, k kind) identity {
 	attrs := h.attributes(scope.Attributes())
 	var b [64]byte
 	for i, n := range [...]uint64{
 		resource.hi, resource.lo, attrs.hi, attrs.lo,
 		xxh3.HashStringSeed(scope.Name(), h.seed), xxh3.HashStringSeed(scope.Version(), h.seed),
-		xxh3.HashStringSeed(m.Name(), h.seed), uint64(m.Sum().AggregationTemporality()), //nolint:gosec // an enumeration
+		xxh3.HashStringSeed(metric, h.seed), uint64(k),
 	} {
 		binary.LittleEndian.PutUint64(b[8*i:], n)
 	}

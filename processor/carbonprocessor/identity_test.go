@@ -87,7 +87,7 @@ func TestWhatHoldsAPointIsPartOfItsIdentity(t *testing.T) {
 		resource, scope, m := pcommon.NewMap(), pcommon.NewInstrumentationScope(), pmetric.NewMetric()
 		m.SetEmptySum()
 		edit(resource, scope, m)
-		return h.base(h.attributes(resource), scope, m)
+		return h.base(h.attributes(resource), scope, m.Name(), kind(m.Sum().AggregationTemporality()))
 	}
 	seen := map[identity]int{}
 	for i, edit := range []func(pcommon.Map, pcommon.InstrumentationScope, pmetric.Metric){
@@ -117,6 +117,6 @@ func TestIdentityAllocatesNothing(t *testing.T) {
 	scope, metric := pcommon.NewInstrumentationScope(), pmetric.NewMetric()
 	metric.SetEmptySum()
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		h.point(h.base(identity{1, 2}, scope, metric), m)
+		h.point(h.base(identity{1, 2}, scope, metric.Name(), kindDelta), m)
 	}))
 }

@@ -137,8 +137,7 @@ func TestBatchesMayArriveTogether(t *testing.T) {
 
 func TestBatchesPassUnchangedBeforeStartAndAfterShutdown(t *testing.T) {
 	cfg := createDefaultConfig().(*Config)
-	p, err := newMetricsProcessor(cfg, processortest.NewNopSettings(metadata.Type))
-	require.NoError(t, err)
+	p := newProcessor(t, cfg, processortest.NewNopSettings(metadata.Type))
 	pass := func() {
 		md, err := p.processMetrics(t.Context(), fleet(1, 1, time.Now()))
 		require.NoError(t, err)
@@ -177,9 +176,9 @@ func TestSteadyStateAllocatesNothingButThePointsItEmits(t *testing.T) {
 		for _, rm := range md.ResourceMetrics().All() {
 			sm := rm.ScopeMetrics().At(0)
 			m := sm.Metrics().At(0)
-			o := output{family: f, list: sm.Metrics(), temporality: cumulative, bounds: true, points: parts}
+			o := output{emits: emits{bounds: true}, family: f, list: sm.Metrics(), temporality: cumulative, points: parts}
 			for _, dp := range m.Sum().DataPoints().All() {
-				o.add(dp.Attributes(), emitted, 1, 2)
+				o.add(dp.Attributes(), new(input), emitted, 1, 2)
 			}
 		}
 	}

@@ -2,15 +2,81 @@ package carbonprocessor
 
 import (
 	"context"
+	"errors"
 	"math"
+	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/metadata"
 )
+
+// metricsProcessor prices the energy in the batches of one pipeline. One lock guards its
+// state; it is held while a batch is walked, not while the next consumer works.
+type metricsProcessor struct {
+	engine  *engine
+	release func()
+
+	mu      sync.Mutex
+	hash    hasher
+	streams *streams // nil while not running
+	places  *places
+	prices  *prices
+	counted int64 // streams that the engine knows of
+
+	// The rest is the batch in progress, kept here so that it allocates nothing.
+	now     time.Duration
+	batch   uint64
+	index   int // of the resource
+	place   *place
+	outs    [families][2]output // of the scope, by temporality
+	gauges  []*gauge
+	sums    []series
+	dropped [outcomes]int64
+	resets  int64
+}
+
+func newMetricsProcessor(e *engine, release func()) *metricsProcessor {
+	return &metricsProcessor{engine: e, release: release}
+}
+
+func (p *metricsProcessor) start(ctx context.Context, host component.Host) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.streams != nil {
+		return nil
+	}
+	e := p.engine
+	if err := e.start(ctx, host); err != nil {
+		return err
+	}
+	places, err := newPlaces(e.config, e.source, e.tables, e.log)
+	if err != nil {
+		return errors.Join(err, e.stop(ctx))
+	}
+	p.hash = e.hash
+	p.streams = newStreams(e.config.MaxStreams, e.config.StaleAfter, e.began.UnixNano())
+	p.places, p.prices = places, newPrices(e.config)
+	return nil
+}
+
+// shutdown may be called twice, and without start. Batches that still arrive pass
+// unchanged.
+func (p *metricsProcessor) shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.release()
+	if p.streams == nil {
+		return nil
+	}
+	p.engine.tracked.Add(-p.counted)
+	p.streams, p.places, p.prices, p.counted = nil, nil, nil, 0
+	return p.engine.stop(ctx)
+}
 
 // processMetrics adds emissions to a batch. What was in the batch stays as it is.
 func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metrics) (pmetric.Metrics, error) {
@@ -19,12 +85,12 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 	if p.streams == nil { // not started, or shut down
 		return md, nil
 	}
-	p.now = time.Since(p.started)
+	p.now = time.Since(p.engine.began)
 	p.streams.sweep(p.now)
 	p.batch++
 	p.gauges = p.gauges[:0]
 	if p.prices.full() {
-		p.prices = newPrices()
+		p.prices = newPrices(p.engine.config)
 		p.places.purge()
 	}
 
@@ -33,6 +99,7 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 		p.resource(i, rms.At(i))
 	}
 	p.putGauges(rms)
+	p.outs = [families][2]output{} // the batch is not ours any more
 	p.report(ctx)
 	return md, nil
 }
@@ -51,15 +118,24 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 		looked, given := false, [families]bool{}
 		for j := range n {
 			m := list.At(j)
-			f := p.family(m.Name())
-			if f == nil || !p.convertible(m) {
+			in := p.engine.inputs[m.Name()]
+			if in == nil {
+				continue
+			}
+			f, why := in.flowOf(m)
+			if why != converted {
+				p.dropped[why] += int64(pointsOf(m))
+				continue
+			}
+			if f.points.Len() == 0 {
 				continue
 			}
 			if !looked {
 				looked, given = true, p.given(list, n)
+				p.outs = [families][2]output{}
 			}
-			if given[f.index] {
-				p.dropped[alreadyPriced] += int64(m.Sum().DataPoints().Len())
+			if given[in.family.index] {
+				p.dropped[alreadyPriced] += int64(f.points.Len())
 				continue
 			}
 			if !known { // only resources with energy are worth a look
@@ -67,22 +143,9 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 				id = p.hash.attributes(rm.Resource().Attributes())
 				p.place = p.places.of(id, rm.Resource().Attributes())
 			}
-			p.metric(m, p.hash.base(id, sm.Scope(), m), output{
-				family: f, list: list, bounds: p.bounds,
-				temporality: m.Sum().AggregationTemporality(), points: m.Sum().DataPoints().Len(),
-			})
+			p.points(f, in, p.hash.base(id, sm.Scope(), m.Name(), f.kind), p.output(in.family, f, list))
 		}
 	}
-}
-
-func (p *metricsProcessor) family(name string) *family {
-	switch name {
-	case p.host.input:
-		return p.host
-	case p.workload.input:
-		return p.workload
-	}
-	return nil
 }
 
 // given says whose emissions are among the first n metrics: the sender has priced
@@ -90,85 +153,64 @@ func (p *metricsProcessor) family(name string) *family {
 func (p *metricsProcessor) given(list pmetric.MetricSlice, n int) (given [families]bool) {
 	for i := range n {
 		switch list.At(i).Name() {
-		case p.host.emissions:
-			given[p.host.index] = true
-		case p.workload.emissions:
-			given[p.workload.index] = true
+		case names.MetricHostEmissions:
+			given[ofHosts] = true
+		case names.MetricEmissions:
+			given[ofWorkloads] = true
 		}
 	}
 	return given
 }
 
-// convertible reports whether the metric is a monotonic sum in joules, and counts
-// its points as dropped if not.
-func (p *metricsProcessor) convertible(m pmetric.Metric) bool {
-	if m.Type() != pmetric.MetricTypeSum {
-		p.dropped[wrongType] += int64(points(m))
-		return false
+// output returns what collects the emissions of a family in this scope.
+func (p *metricsProcessor) output(f *family, from flow, list pmetric.MetricSlice) *output {
+	t := p.engine.temporality
+	if t == pmetric.AggregationTemporalityUnspecified {
+		t = pmetric.AggregationTemporalityCumulative
+		if from.kind == kindDelta {
+			t = pmetric.AggregationTemporalityDelta
+		}
 	}
-	sum := m.Sum()
-	n := int64(sum.DataPoints().Len())
-	switch t := sum.AggregationTemporality(); {
-	case m.Unit() != names.UnitJoule && m.Unit() != "":
-		p.dropped[wrongUnit] += n
-	case t != pmetric.AggregationTemporalityCumulative && t != pmetric.AggregationTemporalityDelta:
-		p.dropped[wrongTemporality] += n
-	case !sum.IsMonotonic():
-		p.dropped[notMonotonic] += n
-	default:
-		return n > 0
+	out := &p.outs[f.index][t-pmetric.AggregationTemporalityDelta]
+	if out.family == nil {
+		*out = output{emits: p.engine.emits, family: f, list: list, temporality: t}
 	}
-	return false
+	out.points = from.points.Len()
+	return out
 }
 
-func points(m pmetric.Metric) int {
-	switch m.Type() {
-	case pmetric.MetricTypeGauge:
-		return m.Gauge().DataPoints().Len()
-	case pmetric.MetricTypeHistogram:
-		return m.Histogram().DataPoints().Len()
-	case pmetric.MetricTypeExponentialHistogram:
-		return m.ExponentialHistogram().DataPoints().Len()
-	case pmetric.MetricTypeSummary:
-		return m.Summary().DataPoints().Len()
-	}
-	return 0
-}
-
-func (p *metricsProcessor) metric(m pmetric.Metric, base identity, out output) {
-	dps := m.Sum().DataPoints()
-	cumulative := out.temporality == pmetric.AggregationTemporalityCumulative
-	for i := range dps.Len() {
-		dp := dps.At(i)
+func (p *metricsProcessor) points(f flow, in *input, base identity, out *output) {
+	for i := range f.points.Len() {
+		dp := f.points.At(i)
+		if len(in.match) > 0 && !fitsAll(in.match, dp.Attributes()) {
+			continue // nobody asked for it
+		}
 		if dp.Flags().NoRecordedValue() {
-			p.endOf(dp, base, cumulative, &out)
+			p.endOf(dp, in, base, out)
 			continue
 		}
-		r, why := read(dp)
-		if why != converted {
-			p.dropped[why]++
-			continue
-		}
-		if cumulative {
-			why = p.cumulative(dp, r, base, &out)
-		} else {
-			why = p.delta(dp, r, base, &out)
+		r, why := read(dp, f.factor)
+		if why == converted {
+			why = p.point(dp, r, f.kind, in, base, out)
 		}
 		p.dropped[why]++
 	}
 }
 
 // read takes what matters from a point, or says why the point is unusable.
-func read(dp pmetric.NumberDataPoint) (reading, outcome) {
+func read(dp pmetric.NumberDataPoint, factor float64) (reading, outcome) {
 	var v float64
 	switch dp.ValueType() {
 	case pmetric.NumberDataPointValueTypeDouble:
 		v = dp.DoubleValue()
 	case pmetric.NumberDataPointValueTypeInt:
 		v = float64(dp.IntValue())
+	case pmetric.NumberDataPointValueTypeEmpty:
+		return reading{}, noValue
 	default:
 		return reading{}, noValue
 	}
+	v *= factor
 	start, at := dp.StartTimestamp(), dp.Timestamp()
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
@@ -178,17 +220,17 @@ func read(dp pmetric.NumberDataPoint) (reading, outcome) {
 	case at == 0 || at > math.MaxInt64 || start > at:
 		return reading{}, invalidTime
 	}
-	return reading{start: int64(start), at: int64(at), joules: v}, converted //nolint:gosec // checked above
+	return reading{start: int64(start), at: int64(at), value: v}, converted //nolint:gosec // checked above
 }
 
-func (p *metricsProcessor) cumulative(dp pmetric.NumberDataPoint, r reading, base identity, out *output) outcome {
+func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kind, in *input, base identity, out *output) outcome {
 	id := p.hash.point(base, dp.Attributes())
 	s := p.streams.find(id, p.now)
 	isNew := s == nil
 	if isNew {
-		s = &stream{half: p.powerHalf(dp.Attributes())}
+		s = &stream{half: p.powerHalf(dp.Attributes(), kind, in)}
 	}
-	step := s.cumulative(r, p.streams.born)
+	step := s.step(r, kind, p.streams.born, in.maxGap)
 	sums := s.sums
 	if step.anew {
 		sums = sums[:0]
@@ -207,6 +249,9 @@ func (p *metricsProcessor) cumulative(dp pmetric.NumberDataPoint, r reading, bas
 		}
 	case baseline:
 		why = first
+		if step.gap {
+			why = gapTooLong
+		}
 	case rebased:
 		why = first
 	}
@@ -220,44 +265,19 @@ func (p *metricsProcessor) cumulative(dp pmetric.NumberDataPoint, r reading, bas
 	}
 	s.accept(r)
 	s.seen = p.now
-	s.sums = total(sums, parts)
 	p.touch(parts, r.at)
+	if out.temporality == pmetric.AggregationTemporalityDelta {
+		p.sums = total(p.sums[:0], parts)
+		from := pcommon.Timestamp(step.from) //nolint:gosec // was checked on input
+		for i := range p.sums {
+			out.add(dp.Attributes(), in, &p.sums[i], from, dp.Timestamp())
+		}
+		return why
+	}
+	s.sums = total(sums, parts)
 	for i := range s.sums { // all of them, so that their sum never falls
 		sum := &s.sums[i]
-		out.add(dp.Attributes(), sum, pcommon.Timestamp(sum.start), dp.Timestamp()) //nolint:gosec // was checked on input
-	}
-	return why
-}
-
-func (p *metricsProcessor) delta(dp pmetric.NumberDataPoint, r reading, base identity, out *output) outcome {
-	id := p.hash.point(base, dp.Attributes())
-	s := p.streams.find(id, p.now)
-	isNew := s == nil
-	if isNew {
-		s = &stream{half: p.powerHalf(dp.Attributes())}
-	}
-	step := s.delta(r)
-	switch step.verdict {
-	case duplicate:
-		return duplicated
-	case outOfOrder:
-		return late
-	}
-	parts, why := p.price(step, r.at, s.half)
-	if why == overflow {
-		return overflow
-	}
-
-	// Nothing fails from here on.
-	if isNew {
-		p.streams.add(id, s, p.now)
-	}
-	s.accept(r)
-	s.seen = p.now
-	p.sums = total(p.sums[:0], parts)
-	p.touch(parts, r.at)
-	for i := range p.sums {
-		out.add(dp.Attributes(), &p.sums[i], dp.StartTimestamp(), dp.Timestamp())
+		out.add(dp.Attributes(), in, sum, pcommon.Timestamp(sum.start), dp.Timestamp()) //nolint:gosec // was checked on input
 	}
 	return why
 }
@@ -265,23 +285,23 @@ func (p *metricsProcessor) delta(dp pmetric.NumberDataPoint, r reading, base ide
 // endOf passes on the marker that a series stopped. The state stays: the series
 // may go on, and what counted of it must not count again. If it begins anew instead,
 // so do its emissions.
-func (p *metricsProcessor) endOf(dp pmetric.NumberDataPoint, base identity, cumulative bool, out *output) {
+func (p *metricsProcessor) endOf(dp pmetric.NumberDataPoint, in *input, base identity, out *output) {
 	at := dp.Timestamp()
 	s := p.streams.find(p.hash.point(base, dp.Attributes()), p.now)
 	if s == nil || at > math.MaxInt64 || int64(at) < s.last || dp.StartTimestamp() > at {
 		return // nothing was derived from it, or the marker is from the past
 	}
 	s.seen, s.ended = p.now, true
-	if cumulative {
+	if out.temporality == pmetric.AggregationTemporalityCumulative {
 		for i := range s.sums {
-			out.end(dp.Attributes(), &s.sums[i], pcommon.Timestamp(s.sums[i].start), at) //nolint:gosec // was checked on input
+			out.end(dp.Attributes(), in, &s.sums[i], pcommon.Timestamp(s.sums[i].start), at) //nolint:gosec // was checked on input
 		}
 		return
 	}
 	parts, _ := p.prices.price(p.place, int64(at), int64(at), 0, s.half)
 	p.sums = total(p.sums[:0], parts)
 	for i := range p.sums {
-		out.end(dp.Attributes(), &p.sums[i], dp.StartTimestamp(), at)
+		out.end(dp.Attributes(), in, &p.sums[i], dp.StartTimestamp(), at)
 	}
 }
 
@@ -299,26 +319,34 @@ func (p *metricsProcessor) price(s step, at int64, half float64) ([]part, outcom
 
 // fits reports whether the sums stay finite when the parts are added.
 func fits(sums []series, parts []part) bool {
-	most := 0.0
+	most, cost, water := 0.0, 0.0, 0.0
 	for i := range parts {
 		most += parts[i].sum.Upper
+		cost += parts[i].cost
+		water += parts[i].water
 	}
 	for i := range sums {
 		most += sums[i].sum.Upper
+		cost += sums[i].cost
+		water += sums[i].water
 	}
-	return most <= math.MaxFloat64 // false for NaN
+	return most <= math.MaxFloat64 && cost <= math.MaxFloat64 && water <= math.MaxFloat64 // false for NaN
 }
 
-// powerHalf returns the half-width that the attributes of a point justify.
-func (p *metricsProcessor) powerHalf(attrs pcommon.Map) float64 {
-	var method, sensor string
+// powerHalf returns the half-width that the attributes of a point justify, or else the
+// input.
+func (p *metricsProcessor) powerHalf(attrs pcommon.Map, kind kind, in *input) float64 {
+	method, sensor := in.method, ""
+	if method == "" && kind == kindPower {
+		method = names.MethodIntegrated
+	}
 	if v, ok := attrs.Get(names.AttrMethod); ok {
 		method = v.Str()
 	}
 	if v, ok := attrs.Get(names.AttrSensor); ok {
 		sensor = v.Str()
 	}
-	return p.widths.Power(method, sensor)
+	return p.engine.widths.Power(method, sensor)
 }
 
 // touch notes that the batch needs a point of carbon.grid.intensity for each of
@@ -345,7 +373,7 @@ func (p *metricsProcessor) putGauges(rms pmetric.ResourceMetricsSlice) {
 		resource := p.gauges[i].resource
 		sm := rms.At(resource).ScopeMetrics().AppendEmpty()
 		sm.Scope().SetName(metadata.ScopeName)
-		sm.Scope().SetVersion(p.version)
+		sm.Scope().SetVersion(p.engine.build)
 		m := sm.Metrics().AppendEmpty()
 		m.SetName(names.MetricGridIntensity)
 		m.SetDescription("Carbon intensity of the grid with which energy was priced")

@@ -7,114 +7,173 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/names"
 )
 
-const families = 2 // those of hosts and of workloads
+// Indexes of families.
+const (
+	ofHosts = iota
+	ofWorkloads
+	families // how many there are
+)
 
-// family is a metric of energy and what becomes of it.
+// family is what becomes of the energy of hosts, or of workloads.
 type family struct {
-	index                          int
-	input, emissions, lower, upper string
-	what                           string
+	index   int
+	metrics [quantities]metricOf
 }
+
+// quantity is what is emitted for a point of energy, each as a metric of its own.
+type quantity uint8
+
+const (
+	amount quantity = iota
+	lower
+	upper
+	correction
+	cost
+	water
+	quantities // how many there are
+)
+
+type metricOf struct{ name, unit, description string }
 
 func hostFamily() *family {
 	return &family{
-		input: names.MetricHWEnergy, emissions: names.MetricHostEmissions,
-		lower: names.MetricHostEmissionsLower, upper: names.MetricHostEmissionsUpper,
-		what: "CO2-equivalent emitted for the energy of a part of the host",
+		index: ofHosts,
+		metrics: metricsOf(names.MetricHostEmissions, names.MetricHostEmissionsLower, names.MetricHostEmissionsUpper,
+			names.MetricHostEmissionsCorrection, "CO2-equivalent emitted for the energy of a part of the host"),
 	}
 }
 
 func workloadFamily() *family {
 	return &family{
-		index: 1,
-		input: names.MetricEnergy, emissions: names.MetricEmissions,
-		lower: names.MetricEmissionsLower, upper: names.MetricEmissionsUpper,
-		what: "CO2-equivalent emitted for the energy attributed to a workload",
+		index: ofWorkloads,
+		metrics: metricsOf(names.MetricEmissions, names.MetricEmissionsLower, names.MetricEmissionsUpper,
+			names.MetricEmissionsCorrection, "CO2-equivalent emitted for the energy attributed to a workload"),
 	}
 }
 
-// output appends the metrics that derive from one metric of energy to the list
-// that holds it. Nothing is appended before the first point.
+func metricsOf(emissions, low, high, corrected, what string) [quantities]metricOf {
+	return [quantities]metricOf{
+		amount:     {emissions, names.UnitGram, what},
+		lower:      {low, names.UnitGram, "Lower bound of " + emissions},
+		upper:      {high, names.UnitGram, "Upper bound of " + emissions},
+		correction: {corrected, names.UnitGram, "What has to be added to " + emissions + " because the intensity of its time was known better later"},
+		cost:       {names.MetricElectricityCost, "", "What the electricity cost, with that for the overhead of the building"},
+		water:      {names.MetricWaterUsage, names.UnitLiter, "Water used at the place of the machine for its energy"},
+	}
+}
+
+// emits says what an output consists of.
+type emits struct {
+	bounds, cost, water bool
+	currency            string // unit of the cost
+}
+
+// output is what derives from one family of inputs in one list of metrics. Nothing is
+// appended before the first point.
 type output struct {
+	emits
+
 	family      *family
 	list        pmetric.MetricSlice
 	temporality pmetric.AggregationTemporality
-	bounds      bool
 	points      int // how many are expected
 
-	open                 bool
-	amount, lower, upper pmetric.NumberDataPointSlice
+	open  [quantities]bool
+	lists [quantities]pmetric.NumberDataPointSlice
 }
 
-// add appends a point of a series with the attributes of the input point.
-func (o *output) add(attrs pcommon.Map, s *series, start, at pcommon.Timestamp) {
-	dp := o.point(attrs, s, start, at)
+// add appends the points of a series with the attributes of the input point.
+func (o *output) add(attrs pcommon.Map, in *input, s *series, start, at pcommon.Timestamp) {
+	dp := o.point(amount, attrs, in, s.label, start, at)
 	dp.SetDoubleValue(s.sum.Grams)
-	if !o.bounds {
+	if o.bounds {
+		o.beside(lower, dp).SetDoubleValue(s.sum.Lower)
+		o.beside(upper, dp).SetDoubleValue(s.sum.Upper)
+	}
+	if s.label.embodied {
 		return
 	}
-	bound(o.lower, dp).SetDoubleValue(s.sum.Lower)
-	bound(o.upper, dp).SetDoubleValue(s.sum.Upper)
+	if o.cost {
+		o.beside(cost, dp).SetDoubleValue(s.cost)
+	}
+	if o.water {
+		o.beside(water, dp).SetDoubleValue(s.water)
+	}
 }
 
-// end appends the marker by which a sender says that a series stopped.
-func (o *output) end(attrs pcommon.Map, s *series, start, at pcommon.Timestamp) {
-	dp := o.point(attrs, s, start, at)
+// end appends the markers by which a sender says that a series stopped.
+func (o *output) end(attrs pcommon.Map, in *input, s *series, start, at pcommon.Timestamp) {
+	dp := o.point(amount, attrs, in, s.label, start, at)
 	dp.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-	if !o.bounds {
-		return
-	}
-	for _, list := range [...]pmetric.NumberDataPointSlice{o.lower, o.upper} {
-		bound(list, dp).SetFlags(dp.Flags())
+	for q, on := range [quantities]bool{lower: o.bounds, upper: o.bounds, cost: o.cost && !s.label.embodied, water: o.water && !s.label.embodied} {
+		if on {
+			o.beside(quantity(q), dp).SetFlags(dp.Flags()) //nolint:gosec // below quantities
+		}
 	}
 }
 
-func (o *output) point(attrs pcommon.Map, s *series, start, at pcommon.Timestamp) pmetric.NumberDataPoint {
-	if !o.open {
-		o.begin()
-	}
-	dp := o.amount.AppendEmpty()
+func (o *output) point(q quantity, attrs pcommon.Map, in *input, l *label, start, at pcommon.Timestamp) pmetric.NumberDataPoint {
+	dp := o.of(q).AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(at)
 	to := dp.Attributes()
-	to.EnsureCapacity(attrs.Len() + 4)
+	to.EnsureCapacity(attrs.Len() + len(in.add) + 5)
 	attrs.CopyTo(to)
-	to.PutStr(names.AttrEmissionType, names.EmissionTypeOperational)
-	s.label.put(to)
+	for i := range in.add {
+		to.PutStr(in.add[i].key, in.add[i].value)
+	}
+	if in.foreign != "" {
+		to.PutStr(names.AttrInput, in.foreign)
+	}
+	l.describe(to)
 	return dp
 }
 
-func (o *output) begin() {
-	o.open = true
-	o.amount = o.metric(o.family.emissions, o.family.what)
-	if o.bounds {
-		o.lower = o.metric(o.family.lower, "Lower bound of "+o.family.emissions)
-		o.upper = o.metric(o.family.upper, "Upper bound of "+o.family.emissions)
+// of returns the points of a quantity, of which more may come.
+func (o *output) of(q quantity) pmetric.NumberDataPointSlice {
+	if !o.open[q] {
+		o.open[q] = true
+		o.lists[q] = o.metric(q)
 	}
+	return o.lists[q]
 }
 
-func (o *output) metric(name, description string) pmetric.NumberDataPointSlice {
+func (o *output) metric(q quantity) pmetric.NumberDataPointSlice {
+	is := &o.family.metrics[q]
 	m := o.list.AppendEmpty()
-	m.SetName(name)
-	m.SetDescription(description)
-	m.SetUnit(names.UnitGram)
+	m.SetName(is.name)
+	m.SetDescription(is.description)
+	m.SetUnit(is.unit)
+	if q == cost {
+		m.SetUnit(o.currency)
+	}
 	sum := m.SetEmptySum()
 	sum.SetAggregationTemporality(o.temporality)
-	sum.SetIsMonotonic(true)
+	sum.SetIsMonotonic(q != correction)
 	sum.DataPoints().EnsureCapacity(o.points)
 	return sum.DataPoints()
 }
 
-// bound appends a point with the attributes and times of dp.
-func bound(list pmetric.NumberDataPointSlice, dp pmetric.NumberDataPoint) pmetric.NumberDataPoint {
-	b := list.AppendEmpty()
+// beside appends a point with the attributes and times of dp.
+func (o *output) beside(q quantity, dp pmetric.NumberDataPoint) pmetric.NumberDataPoint {
+	b := o.of(q).AppendEmpty()
 	b.SetStartTimestamp(dp.StartTimestamp())
 	b.SetTimestamp(dp.Timestamp())
 	dp.Attributes().CopyTo(b.Attributes())
 	return b
 }
 
-// put adds what is known; an intensity that is valid everywhere has no zone.
+// describe adds what the label says of emissions.
+func (l *label) describe(to pcommon.Map) {
+	if l.embodied {
+		to.PutStr(names.AttrEmissionType, names.EmissionTypeEmbodied)
+		return
+	}
+	to.PutStr(names.AttrEmissionType, names.EmissionTypeOperational)
+	l.put(to)
+}
+
+// put adds what is known of the grid; an intensity that is valid everywhere has no zone.
 func (l *label) put(to pcommon.Map) {
 	if l.zone != "" {
 		to.PutStr(names.AttrGridZone, l.zone)

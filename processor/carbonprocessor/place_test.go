@@ -227,9 +227,8 @@ func TestAWrongLocationIsRefusedAtStart(t *testing.T) {
 			cfg := createDefaultConfig().(*Config)
 			tc.edit(cfg)
 			require.NoError(t, cfg.Validate())
-			p, err := newMetricsProcessor(cfg, processortest.NewNopSettings(metadata.Type))
-			require.NoError(t, err)
-			err = p.start(t.Context(), componenttest.NewNopHost())
+			p := newProcessor(t, cfg, processortest.NewNopSettings(metadata.Type))
+			err := p.start(t.Context(), componenttest.NewNopHost())
 			require.Error(t, err)
 			for _, w := range tc.want {
 				require.ErrorContains(t, err, w)

@@ -7,9 +7,11 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/pdatatest/pmetrictest"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -44,23 +46,30 @@ func newRig(t testing.TB, edit func(*Config), slots ...*intensity.Slot) *rig {
 	core, logs := observer.New(zap.InfoLevel)
 	set.Logger, r.logs = zap.New(core), logs
 	set.BuildInfo.Version = "1.2.3"
-	p, err := newMetricsProcessor(cfg, set)
-	require.NoError(t, err)
+	p := newProcessor(t, cfg, set)
 	if len(slots) > 0 {
-		p.open = func(cfg *Config) (intensity.Source, *offline.Provider, error) {
+		p.engine.open = func(_ context.Context, e *engine, _ component.Host) (intensity.Source, *offline.Provider, error) {
 			grid, err := intensity.NewGrid(nil, slots)
 			require.NoError(t, err)
-			tables, err := openTables(cfg)
+			tables, err := openTables(e.config)
 			return &fixedSource{handle: intensity.NewHandle(grid)}, tables, err
 		}
 	}
 	require.NoError(t, p.start(t.Context(), componenttest.NewNopHost()))
-	r.p, r.began = p, p.started
+	r.p, r.began = p, p.engine.began
 	t.Cleanup(func() {
 		require.NoError(t, p.shutdown(context.WithoutCancel(t.Context())))
 		require.NoError(t, r.telemetry.Shutdown(context.WithoutCancel(t.Context())))
 	})
 	return r
+}
+
+// newProcessor has an engine of its own.
+func newProcessor(t testing.TB, cfg *Config, set processor.Settings) *metricsProcessor {
+	t.Helper()
+	e, err := newEngine(cfg, set)
+	require.NoError(t, err)
+	return newMetricsProcessor(e, e.counters.Shutdown)
 }
 
 // fixedSource has one Handle for every place.

@@ -1,9 +1,12 @@
 package carbonprocessor
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+
+	"go.opentelemetry.io/collector/component"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/intensity/chain"
@@ -13,7 +16,8 @@ import (
 
 // openSource makes the chain that the configuration describes: its providers in
 // order, then the tables.
-func openSource(cfg *Config) (intensity.Source, *offline.Provider, error) {
+func openSource(_ context.Context, e *engine, _ component.Host) (intensity.Source, *offline.Provider, error) {
+	cfg := e.config
 	tables, err := openTables(cfg)
 	if err != nil {
 		return nil, nil, err

@@ -6,22 +6,22 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/emission"
 )
 
-// A reading is one point of a stream: times in ns since 1970, energy in J. A
-// start of 0 means that the sender did not say.
+// A reading is one point of a stream: times in ns since 1970, energy in J or power in
+// W. A start of 0 means that the sender did not say.
 type reading struct {
 	start, at int64
-	joules    float64
+	value     float64
 }
 
 // A stream is what has to be remembered of a series of energy points.
 type stream struct {
-	start  int64   // last start that was stated, 0 if none ever was
-	last   int64   // time of the newest point that counted, 0 before the first
-	joules float64 // its value
-	half   float64 // relative half-width of the power, from the method
-	seen   time.Duration
-	sums   []series // what has been emitted for it; empty for deltas
-	ended  bool     // the sender said so after the newest point
+	start int64   // last start that was stated, 0 if none ever was
+	last  int64   // time of the newest point that counted, 0 before the first
+	value float64 // its value
+	half  float64 // relative half-width of the power, from the method
+	seen  time.Duration
+	sums  []series // what has been emitted for it; empty if deltas are emitted
+	ended bool     // the sender said so after the newest point
 
 	id           identity
 	older, newer *stream // neighbors in the order of use
@@ -33,6 +33,15 @@ type series struct {
 	label *label
 	start int64 // ns since 1970
 	sum   emission.Range
+	cost  float64 // in the currency of the configuration
+	water float64 // L
+}
+
+// add books a part, which has to be of the same label.
+func (s *series) add(p *part) {
+	s.sum.Add(p.sum)
+	s.cost += p.cost
+	s.water += p.water
 }
 
 // verdict says what a point is to its stream.
@@ -51,9 +60,22 @@ const (
 type step struct {
 	verdict verdict
 	reset   bool // the counter began anew
+	gap     bool // what was drawn since the last point is not known
 	anew    bool // after the stream had ended: what was emitted is another series
 	from    int64
 	joules  float64
+}
+
+// step judges a point. It changes nothing: accept does.
+func (s *stream) step(r reading, k kind, born int64, longest time.Duration) step {
+	switch k {
+	case kindDelta:
+		return s.delta(r)
+	case kindPower:
+		return s.gauge(r, longest)
+	case kindCumulative:
+	}
+	return s.cumulative(r, born)
 }
 
 // cumulative judges a point of a cumulative sum. Of a stream that is new, the
@@ -62,7 +84,7 @@ type step struct {
 func (s *stream) cumulative(r reading, born int64) step {
 	if s.last == 0 {
 		if r.start != 0 && r.start >= born {
-			return step{from: r.start, joules: r.joules}
+			return step{from: r.start, joules: r.value}
 		}
 		return step{verdict: baseline}
 	}
@@ -73,10 +95,10 @@ func (s *stream) cumulative(r reading, born int64) step {
 	// backwards or is stated for the first time, unless it lies after the last point.
 	moved := r.start > s.start && (s.start != 0 || r.start > s.last)
 	switch {
-	case r.joules >= s.joules && !moved:
-		return step{from: s.last, joules: r.joules - s.joules}
+	case r.value >= s.value && !moved:
+		return step{from: s.last, joules: r.value - s.value}
 	case r.start >= s.last:
-		return step{reset: !s.ended, anew: s.ended, from: r.start, joules: r.joules}
+		return step{reset: !s.ended, anew: s.ended, from: r.start, joules: r.value}
 	}
 	return step{verdict: rebased, reset: true} // how much of it was counted before is unknown
 }
@@ -87,15 +109,29 @@ func (s *stream) delta(r reading) step {
 	case s.last != 0 && r.at <= s.last:
 		return s.late(r)
 	case r.start != 0:
-		return step{from: r.start, joules: r.joules}
+		return step{from: r.start, joules: r.value}
 	case s.last != 0:
-		return step{from: s.last, joules: r.joules}
+		return step{from: s.last, joules: r.value}
 	}
-	return step{from: r.at, joules: r.joules}
+	return step{from: r.at, joules: r.value}
+}
+
+// gauge judges a point of power: it was drawn as the trapezoid between this point and
+// the last one has it, unless they are too far apart. It changes nothing: accept does.
+func (s *stream) gauge(r reading, longest time.Duration) step {
+	switch {
+	case s.last == 0 || s.ended:
+		return step{verdict: baseline}
+	case r.at <= s.last:
+		return s.late(r)
+	case r.at-s.last > int64(longest):
+		return step{verdict: baseline, gap: true}
+	}
+	return step{from: s.last, joules: (s.value/2 + r.value/2) * (float64(r.at-s.last) / 1e9)}
 }
 
 func (s *stream) late(r reading) step {
-	if r.at == s.last && r.joules == s.joules {
+	if r.at == s.last && r.value == s.value {
 		return step{verdict: duplicate}
 	}
 	return step{verdict: outOfOrder}
@@ -106,7 +142,7 @@ func (s *stream) accept(r reading) {
 	if r.start != 0 {
 		s.start = r.start
 	}
-	s.last, s.joules, s.ended = r.at, r.joules, false
+	s.last, s.value, s.ended = r.at, r.value, false
 }
 
 // streams holds the newest streams, up to a limit. It is not safe for concurrent

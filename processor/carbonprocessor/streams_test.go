@@ -12,8 +12,8 @@ import (
 // The processor began at 100; times are ns for brevity.
 func TestCumulativeState(t *testing.T) {
 	const born = 100
-	old := stream{start: 50, last: 1000, joules: 500} // what most cases meet
-	ended := stream{start: 50, last: 1000, joules: 500, ended: true}
+	old := stream{start: 50, last: 1000, value: 500} // what most cases meet
+	ended := stream{start: 50, last: 1000, value: 500, ended: true}
 	for _, tc := range []struct {
 		name string
 		s    stream
@@ -27,8 +27,8 @@ func TestCumulativeState(t *testing.T) {
 		{"an idle counter adds nothing", old, reading{50, 1100, 500}, step{from: 1000}},
 		{"a start that is missing once is no reset", old, reading{0, 1100, 530}, step{from: 1000, joules: 30}},
 		{"a start that moves backwards is no reset", old, reading{20, 1100, 530}, step{from: 1000, joules: 30}},
-		{"a start stated for the first time is no reset", stream{last: 1000, joules: 500}, reading{1000, 1100, 530}, step{from: 1000, joules: 30}},
-		{"a start stated for the first time after the last point is a reset", stream{last: 1000, joules: 500}, reading{1050, 1100, 530}, step{reset: true, from: 1050, joules: 530}},
+		{"a start stated for the first time is no reset", stream{last: 1000, value: 500}, reading{1000, 1100, 530}, step{from: 1000, joules: 30}},
+		{"a start stated for the first time after the last point is a reset", stream{last: 1000, value: 500}, reading{1050, 1100, 530}, step{reset: true, from: 1050, joules: 530}},
 		{"a value that fell with a start after the last point counts as a whole", old, reading{1050, 1100, 20}, step{reset: true, from: 1050, joules: 20}},
 		{"a start equal to the last point is after it", old, reading{1000, 1100, 20}, step{reset: true, from: 1000, joules: 20}},
 		{"a value that grew with a new start counts as a whole", old, reading{1050, 1100, 600}, step{reset: true, from: 1050, joules: 600}},
@@ -51,7 +51,7 @@ func TestCumulativeState(t *testing.T) {
 }
 
 func TestDeltaState(t *testing.T) {
-	old := stream{start: 900, last: 1000, joules: 500}
+	old := stream{start: 900, last: 1000, value: 500}
 	for _, tc := range []struct {
 		name string
 		s    stream
@@ -75,14 +75,14 @@ func TestDeltaState(t *testing.T) {
 }
 
 func TestAcceptKeepsTheLastStatedStart(t *testing.T) {
-	s := stream{start: 50, last: 1000, joules: 500}
+	s := stream{start: 50, last: 1000, value: 500}
 	s.accept(reading{0, 1100, 530})
-	require.Equal(t, stream{start: 50, last: 1100, joules: 530}, s)
+	require.Equal(t, stream{start: 50, last: 1100, value: 530}, s)
 	s.accept(reading{1050, 1200, 1})
-	require.Equal(t, stream{start: 1050, last: 1200, joules: 1}, s)
+	require.Equal(t, stream{start: 1050, last: 1200, value: 1}, s)
 	s.ended = true
 	s.accept(reading{1300, 1400, 2})
-	require.Equal(t, stream{start: 1300, last: 1400, joules: 2}, s)
+	require.Equal(t, stream{start: 1300, last: 1400, value: 2}, s)
 }
 
 func TestStreamsAreBounded(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
+	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
 
 // A label is what keeps emissions apart that must not be added in silence: where
 // the intensity is valid, who says so, and what is inside it.
 type label struct {
 	zone, source, boundary string
+	embodied               bool // of the making of the machine; the rest is empty
 }
 
 // A gauge is one point of carbon.grid.intensity in the making. There is one for
@@ -44,9 +46,13 @@ type place struct {
 
 // A part is energy priced with one tariff.
 type part struct {
-	tariff tariff
-	start  int64 // ns since 1970
-	sum    emission.Range
+	tariff   tariff
+	start    int64 // of its series, ns since 1970
+	from, to int64 // when it was drawn
+	joules   float64
+	sum      emission.Range
+	cost     float64
+	water    float64
 }
 
 type gaugeKey struct {
@@ -63,17 +69,25 @@ type prices struct {
 	labels map[label]*label
 	gauges map[gaugeKey]*gauge
 
+	perKWh float64 // of a kWh; 0: none is set
+	wue    float64 // L/kWh; 0: none is set
+
 	// The rest is the call in progress, kept here so that pricing allocates nothing.
 	cut      func(*intensity.Slot, float64)
 	parts    []part
 	unpriced float64 // J that met no slot
 	place    *place
 	half     float64
-	from     int64
+	from, to int64
+	given    float64 // J of the parts so far
+	joules   float64
 }
 
-func newPrices() *prices {
-	p := &prices{labels: make(map[label]*label), gauges: make(map[gaugeKey]*gauge)}
+func newPrices(cfg *Config) *prices {
+	p := &prices{
+		labels: make(map[label]*label), gauges: make(map[gaugeKey]*gauge),
+		perKWh: cfg.ElectricityPrice.PerKWh, wue: cfg.WUE,
+	}
 	p.cut = p.add // made once: a method value allocates
 	return p
 }
@@ -84,7 +98,8 @@ func (p *prices) full() bool { return len(p.labels) > maxLabels || len(p.gauges)
 // price cuts joules, drawn evenly from one moment to another behind the place's
 // PUE, at the borders of the slots. The result is valid until the next call.
 func (p *prices) price(at *place, from, to int64, joules, half float64) (parts []part, unpriced float64) {
-	p.parts, p.unpriced, p.place, p.half, p.from = p.parts[:0], 0, at, half, from
+	p.parts, p.unpriced, p.place, p.half = p.parts[:0], 0, at, half
+	p.from, p.to, p.given, p.joules = from, to, 0, joules
 	if at.handle == nil {
 		return nil, joules
 	}
@@ -93,6 +108,8 @@ func (p *prices) price(at *place, from, to int64, joules, half float64) (parts [
 }
 
 func (p *prices) add(s *intensity.Slot, joules float64) {
+	from := p.moment()
+	p.given += joules
 	if s == nil {
 		p.unpriced += joules
 		return
@@ -104,9 +121,19 @@ func (p *prices) add(s *intensity.Slot, joules float64) {
 	grams := emission.Grams(joules, p.place.pue, s.GramsPerKWh)
 	p.parts = append(p.parts, part{
 		tariff: p.tariff(s),
-		start:  start,
-		sum:    emission.Around(grams, emission.Combine(p.half, s.Spread.Half)),
+		start:  start, from: from, to: p.moment(), joules: joules,
+		sum:   emission.Around(grams, emission.Combine(p.half, s.Spread.Half)),
+		cost:  joules / unit.JoulesPerKWh * p.place.pue * p.perKWh, // the overhead of the building is on the bill
+		water: joules / unit.JoulesPerKWh * p.wue,                  // that of the building is in the WUE
 	})
+}
+
+// moment is where the parts so far end: the energy is even over the interval.
+func (p *prices) moment() int64 {
+	if p.given >= p.joules {
+		return p.to
+	}
+	return p.from + int64(p.given/p.joules*float64(p.to-p.from))
 }
 
 func (p *prices) tariff(s *intensity.Slot) tariff {
@@ -144,11 +171,12 @@ next:
 	for i := range parts {
 		for j := range sums {
 			if l := parts[i].tariff.label; sums[j].label == l || *sums[j].label == *l {
-				sums[j].sum.Add(parts[i].sum)
+				sums[j].add(&parts[i])
 				continue next
 			}
 		}
-		sums = append(sums, series{label: parts[i].tariff.label, start: parts[i].start, sum: parts[i].sum})
+		p := &parts[i]
+		sums = append(sums, series{label: p.tariff.label, start: p.start, sum: p.sum, cost: p.cost, water: p.water})
 	}
 	return sums
 }

@@ -18,6 +18,7 @@ const (
 	first             // nothing to price yet
 	alreadyPriced
 	duplicated
+	gapTooLong
 	invalidTime
 	late
 	negative
@@ -35,7 +36,7 @@ const (
 func reasons() [outcomes]string {
 	return [outcomes]string{
 		alreadyPriced: "already_priced",
-		duplicated:    "duplicate", invalidTime: "invalid_time", late: "out_of_order", negative: "negative",
+		duplicated:    "duplicate", gapTooLong: "gap", invalidTime: "invalid_time", late: "out_of_order", negative: "negative",
 		noIntensity: "no_intensity", noValue: "no_value", notFinite: "not_finite", notMonotonic: "not_monotonic",
 		overflow: "overflow", wrongTemporality: "wrong_temporality", wrongType: "wrong_type", wrongUnit: "wrong_unit",
 	}
@@ -63,7 +64,7 @@ func newCounters(t *metadata.TelemetryBuilder) *counters {
 
 // report passes on what was counted during a batch, and nothing that is 0.
 func (p *metricsProcessor) report(ctx context.Context) {
-	c := p.counters
+	c := p.engine.counters
 	for i, n := range p.dropped {
 		switch {
 		case n == 0 || outcome(i) == first:
@@ -90,5 +91,12 @@ func (p *metricsProcessor) report(ctx context.Context) {
 		c.ProcessorCarbonPlacesUnknown.Add(ctx, p.places.unknown)
 		p.places.unknown = 0
 	}
-	p.tracked.Store(int64(p.streams.len()))
+	p.count()
+}
+
+// count tells the engine how many streams this pipeline tracks.
+func (p *metricsProcessor) count() {
+	n := int64(p.streams.len())
+	p.engine.tracked.Add(n - p.counted)
+	p.counted = n
 }

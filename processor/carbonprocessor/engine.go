@@ -1,0 +1,103 @@
+package carbonprocessor
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/otelcarbon/otelcarbon"
+	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/intensity/offline"
+	"github.com/otelcarbon/otelcarbon/internal/emission"
+	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/metadata"
+)
+
+// engine is what the pipelines share that have one processor of the configuration: the
+// source of intensity with its requests and its cache, and what it says of itself.
+// The first pipeline that starts opens it, the last one that stops closes it.
+type engine struct {
+	config   *Config
+	log      *zap.Logger
+	id       component.ID
+	build    string // version
+	counters *counters
+	tracked  atomic.Int64 // streams of all pipelines, for the gauge
+	open     func(context.Context, *engine, component.Host) (intensity.Source, *offline.Provider, error)
+
+	inputs map[string]*input
+	widths emission.Widths
+	emits  emits
+	// temporality of what is emitted; unspecified: that of the input
+	temporality pmetric.AggregationTemporality
+
+	mu      sync.Mutex
+	users   int
+	began   time.Time // with the monotonic clock
+	source  intensity.Source
+	tables  *offline.Provider
+	hash    hasher
+}
+
+func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
+	builder, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{
+		config: cfg, log: set.Logger, id: set.ID, build: set.BuildInfo.Version, counters: newCounters(builder), open: openSource,
+		inputs: inputsOf(cfg), widths: cfg.Uncertainty.widths(),
+		emits: emits{
+			bounds: cfg.Range, water: cfg.WUE > 0,
+			cost: cfg.ElectricityPrice.PerKWh > 0, currency: "{" + cfg.ElectricityPrice.Currency + "}",
+		},
+		temporality: temporalities()[cfg.Temporality],
+	}, nil
+}
+
+// start reads the tables and makes the source. It waits for no network.
+func (e *engine) start(ctx context.Context, host component.Host) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.users++; e.users > 1 {
+		return nil
+	}
+	err := e.begin(ctx, host)
+	if err != nil {
+		e.users--
+	}
+	return err
+}
+
+func (e *engine) begin(ctx context.Context, host component.Host) (err error) {
+	e.began, e.hash = time.Now(), newHasher()
+	if e.source, e.tables, err = e.open(ctx, e, host); err != nil {
+		return err
+	}
+	err = e.counters.RegisterProcessorCarbonStreamsTrackedCallback(func(_ context.Context, o metric.Int64Observer) error {
+		o.Observe(e.tracked.Load())
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, e.source.Close())
+	}
+	e.log.Debug("attributions of the tables", zap.String("notice", otelcarbon.Notice())) // which keeps them in the binary, as the licenses want
+	return nil
+}
+
+// stop is called once for each start that succeeded.
+func (e *engine) stop(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.users--; e.users > 0 {
+		return nil
+	}
+	return e.source.Close()
+}

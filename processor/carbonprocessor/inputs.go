@@ -1,0 +1,308 @@
+package carbonprocessor
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcarbon/otelcarbon/internal/names"
+)
+
+// InputConfig is one further metric of energy or power, or a preset of several.
+type InputConfig struct {
+	Preset     string            `mapstructure:"preset"`     // name of a preset; nothing but of stands beside it
+	Metric     string            `mapstructure:"metric"`     // name of a metric
+	Unit       string            `mapstructure:"unit"`       // of its values; left out: what the metric says
+	Of         string            `mapstructure:"of"`         // "workload" or "host": whose energy it is
+	Kind       string            `mapstructure:"kind"`       // "counter": takes what arrives as a gauge of energy as a cumulative sum
+	MaxGap     time.Duration     `mapstructure:"max_gap"`    // longest time between two values of power that is integrated
+	Match      map[string]string `mapstructure:"match"`      // attributes that points have to have; a trailing * stands for any end
+	Attributes map[string]string `mapstructure:"attributes"` // added to what derives from it
+	Method     string            `mapstructure:"method"`     // carbon.method of points that do not say
+}
+
+const (
+	ofWorkload    = "workload"
+	ofHost        = "host"
+	kindOfCounter = "counter"
+	defaultMaxGap = 5 * time.Minute
+)
+
+// An input is a metric that is priced.
+type input struct {
+	family  *family
+	foreign string // its name, if it is none of ours; value of carbon.input
+	unit    string // "": what the metric says
+	measure measure
+	counter bool // a gauge of energy is a cumulative sum
+	maxGap  time.Duration
+	match   []pattern
+	add     []pair
+	method  string
+}
+
+type pair struct{ key, value string }
+
+// pattern is an attribute and what it has to be, or has to begin with.
+type pattern struct {
+	pair
+
+	prefix bool
+}
+
+func (m pattern) fits(attrs pcommon.Map) bool {
+	v, ok := attrs.Get(m.key)
+	if !ok {
+		return false
+	}
+	s := v.AsString()
+	return s == m.value || m.prefix && strings.HasPrefix(s, m.value)
+}
+
+func fitsAll(ms []pattern, attrs pcommon.Map) bool {
+	for i := range ms {
+		if !ms[i].fits(attrs) {
+			return false
+		}
+	}
+	return true
+}
+
+func patterns(match map[string]string) []pattern {
+	out := make([]pattern, 0, len(match))
+	for _, k := range slices.Sorted(maps.Keys(match)) {
+		begin, prefix := strings.CutSuffix(match[k], "*")
+		out = append(out, pattern{pair{k, begin}, prefix})
+	}
+	return out
+}
+
+// flat replaces presets by what they stand for.
+func flat(list []InputConfig) (out []InputConfig) {
+	for _, c := range list {
+		if c.Preset == "" {
+			out = append(out, c)
+			continue
+		}
+		for _, one := range presets()[c.Preset] {
+			if c.Of == "" || one.Of == c.Of {
+				out = append(out, one)
+			}
+		}
+	}
+	return out
+}
+
+// check names the key that is wrong.
+func (c *InputConfig) check() error {
+	if c.Preset != "" {
+		return c.checkPreset()
+	}
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	m, known := measureOf(c.Unit)
+	switch {
+	case c.Metric == "":
+		refuse("metric is missing: the name of a metric of energy or power, or preset: one of %s", strings.Join(presetNames(), ", "))
+	case isOurs(c.Metric):
+		refuse("metric: %s is an output of this processor", c.Metric)
+	case c.Metric == names.MetricHWEnergy || c.Metric == names.MetricEnergy:
+		refuse("metric: %s is an input already", c.Metric)
+	case c.Metric == names.MetricHostEnergy && c.Of != ofHost:
+		refuse("metric: %s is of: host", c.Metric)
+	}
+	if c.Unit != "" && !known {
+		refuse("unit: %q is not known; use %s", c.Unit, knownUnits)
+	}
+	switch c.Of {
+	case "", ofWorkload, ofHost:
+	default:
+		refuse("of: %q is not known; use workload or host", c.Of)
+	}
+	switch {
+	case c.Kind != "" && c.Kind != kindOfCounter:
+		refuse("kind: %q is not known; leave it out, or use counter", c.Kind)
+	case c.Kind == kindOfCounter && known && m.power:
+		refuse("kind: counter is a sum of energy, but the unit %s is one of power", c.Unit)
+	case c.Kind == kindOfCounter && c.Unit == "":
+		refuse("kind: counter needs a unit, such as J")
+	}
+	if c.MaxGap < 0 {
+		refuse("max_gap: %v is not a duration above 0, such as 5m", c.MaxGap)
+	}
+	switch c.Method {
+	case "", names.MethodMeasured, names.MethodIntegrated, names.MethodModelled:
+	default:
+		refuse("method: %q is not known; use measured, integrated or modelled", c.Method)
+	}
+	for _, keys := range []map[string]string{c.Match, c.Attributes} {
+		if _, empty := keys[""]; empty {
+			refuse("an attribute without a name")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *InputConfig) checkPreset() error {
+	alone := InputConfig{Preset: c.Preset, Of: c.Of}
+	switch {
+	case presets()[c.Preset] == nil:
+		return fmt.Errorf("preset: %q is not known; use one of %s", c.Preset, strings.Join(presetNames(), ", "))
+	case c.Of != "" && c.Of != ofWorkload && c.Of != ofHost:
+		return fmt.Errorf("of: %q is not known; use workload or host, or leave it out for both", c.Of)
+	case c.Metric != "" || c.Unit != "" || c.Kind != "" || c.MaxGap != 0 || c.Match != nil || c.Attributes != nil || c.Method != "":
+		return fmt.Errorf("preset: %s stands for its metrics as they are: of is the only key beside it", alone.Preset)
+	}
+	return nil
+}
+
+// isOurs reports whether this processor writes metrics of that name.
+func isOurs(metric string) bool {
+	return strings.HasPrefix(metric, names.MetricHostEmissions) || strings.HasPrefix(metric, names.MetricEmissions) ||
+		metric == names.MetricGridIntensity || metric == names.MetricElectricityCost || metric == names.MetricWaterUsage
+}
+
+// checkInputs refuses what cannot be, and a metric that stands there twice with nothing
+// to tell its points apart.
+func (c *Config) checkInputs(refuse func(format string, args ...any)) {
+	for i := range c.Inputs {
+		if err := c.Inputs[i].check(); err != nil {
+			refuse("inputs[%d]: %w", i, err)
+		}
+	}
+	seen := map[string]bool{}
+	for _, in := range flat(c.Inputs) {
+		if in.Metric != "" && seen[in.Metric] {
+			refuse("inputs: %s stands there twice: its energy would count twice", in.Metric)
+		}
+		seen[in.Metric] = true
+	}
+}
+
+// inputsOf returns the inputs by the names of their metrics.
+func inputsOf(cfg *Config) map[string]*input {
+	host, workload := hostFamily(), workloadFamily()
+	native := measure{factor: 1}
+	out := map[string]*input{
+		names.MetricHWEnergy: {family: host, unit: names.UnitJoule, measure: native},
+		names.MetricEnergy:   {family: workload, unit: names.UnitJoule, measure: native},
+	}
+	for _, c := range flat(cfg.Inputs) {
+		in := &input{
+			family: workload, foreign: c.Metric, unit: c.Unit, counter: c.Kind == kindOfCounter,
+			maxGap: c.MaxGap, match: patterns(c.Match), method: c.Method,
+		}
+		if c.Of == ofHost {
+			in.family = host
+		}
+		in.measure, _ = measureOf(c.Unit) // was checked
+		if in.maxGap == 0 {
+			in.maxGap = defaultMaxGap
+		}
+		for _, k := range slices.Sorted(maps.Keys(c.Attributes)) {
+			in.add = append(in.add, pair{k, c.Attributes[k]})
+		}
+		out[c.Metric] = in
+	}
+	return out
+}
+
+// kind is how values become energy.
+type kind uint8
+
+const (
+	kindCumulative kind = iota + 1
+	kindDelta
+	kindPower
+)
+
+// A flow is the points of a metric and how they become joules.
+type flow struct {
+	points pmetric.NumberDataPointSlice
+	kind   kind
+	factor float64 // to J, or to W
+}
+
+// flowOf reports what a metric gives, or why it cannot be used.
+func (in *input) flowOf(m pmetric.Metric) (flow, outcome) {
+	unit, why := in.measureOf(m.Unit())
+	if why != converted {
+		return flow{}, why
+	}
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
+		sum := m.Sum()
+		f := flow{points: sum.DataPoints(), factor: unit.factor}
+		switch sum.AggregationTemporality() {
+		case pmetric.AggregationTemporalityCumulative:
+			f.kind = kindCumulative
+		case pmetric.AggregationTemporalityDelta:
+			f.kind = kindDelta
+		case pmetric.AggregationTemporalityUnspecified:
+			return f, wrongTemporality
+		default:
+			return f, wrongTemporality
+		}
+		switch {
+		case unit.power:
+			return f, wrongType // a sum of power is no energy
+		case !sum.IsMonotonic():
+			return f, notMonotonic
+		}
+		return f, converted
+	case pmetric.MetricTypeGauge:
+		f := flow{points: m.Gauge().DataPoints(), factor: unit.factor}
+		switch {
+		case unit.power:
+			f.kind = kindPower
+		case in.counter:
+			f.kind = kindCumulative
+		default:
+			return f, wrongType
+		}
+		return f, converted
+	case pmetric.MetricTypeEmpty, pmetric.MetricTypeHistogram, pmetric.MetricTypeExponentialHistogram, pmetric.MetricTypeSummary:
+	}
+	return flow{}, wrongType
+}
+
+// measureOf takes the unit of the configuration, unless the metric contradicts it.
+func (in *input) measureOf(stated string) (measure, outcome) {
+	switch {
+	case in.unit != "" && (stated == in.unit || stated == ""):
+		return in.measure, converted
+	case in.foreign == "":
+		return measure{}, wrongUnit
+	}
+	m, known := measureOf(stated)
+	switch {
+	case in.unit == "" && known:
+		return m, converted
+	case in.unit == "", known && m != in.measure:
+		return measure{}, wrongUnit
+	}
+	return in.measure, converted // the metric's own word is none that we know
+}
+
+func pointsOf(m pmetric.Metric) int {
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
+		return m.Sum().DataPoints().Len()
+	case pmetric.MetricTypeGauge:
+		return m.Gauge().DataPoints().Len()
+	case pmetric.MetricTypeHistogram:
+		return m.Histogram().DataPoints().Len()
+	case pmetric.MetricTypeExponentialHistogram:
+		return m.ExponentialHistogram().DataPoints().Len()
+	case pmetric.MetricTypeSummary:
+		return m.Summary().DataPoints().Len()
+	case pmetric.MetricTypeEmpty:
+	}
+	return 0
+}
