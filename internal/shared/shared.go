@@ -17,18 +17,18 @@ type owned[V any] struct {
 	owners int
 }
 
-// Get returns the value of a key, made by make if nobody owns one, and a function that
+// Get returns the value of a key, made by create if nobody owns one, and a function that
 // gives it up. The function may be called several times; it reports whether it was the
-// last owner who gave up, once. A make that fails leaves nothing.
+// last owner who gave up, once. A create that fails leaves nothing.
 //
-// While one is made nobody else gets any: make must not call Get of the same Map.
-func (m *Map[K, V]) Get(key K, make func() (V, error)) (value V, release func() (last bool), err error) {
+// While one is made nobody else gets any: create must not call Get of the same Map.
+func (m *Map[K, V]) Get(key K, create func() (V, error)) (value V, release func() (last bool), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o := m.values[key]
 	if o == nil {
 		o = new(owned[V])
-		if o.value, err = make(); err != nil {
+		if o.value, err = create(); err != nil {
 			return value, nil, err
 		}
 		if m.values == nil {

@@ -38,12 +38,12 @@ type engine struct {
 	// temporality of what is emitted; unspecified: that of the input
 	temporality pmetric.AggregationTemporality
 
-	mu      sync.Mutex
-	users   int
-	began   time.Time // with the monotonic clock
-	source  intensity.Source
-	tables  *offline.Provider
-	hash    hasher
+	mu     sync.Mutex
+	users  int
+	began  time.Time // with the monotonic clock
+	source intensity.Source
+	tables *offline.Provider
+	hash   hasher
 }
 
 func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
