@@ -9,6 +9,10 @@
 //
 // An interval that crosses a border of the intensity is cut before, by
 // intensity.Handle.Each.
+//
+// What else follows from an energy is here as well: Water and Cost, and SCI, which
+// divides emissions by what they were for. Embodied emissions follow from time
+// alone: Embodied spreads those of a device over its lifetime.
 package emission
 
 import (

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -103,7 +104,7 @@ func (c *checker) checkInstances() {
 			e.wrong("power and power_method must be given together")
 		}
 		e.number("server_embodied_kgco2e", 100, 60000)
-		e.number("embodied_g_per_h", 0, 5000)
+		e.share()
 		for name := range strings.SplitSeq(e.get("microarchitecture"), ";") {
 			e.family(name)
 		}
@@ -112,7 +113,34 @@ func (c *checker) checkInstances() {
 	}
 }
 
+// share checks what an instance type has of its server's embodied emissions: by
+// vCPU, but never more than the server, since some upstream platforms have fewer
+// vCPUs than the largest type on them.
+func (e *entry) share() {
+	gramsPerHour, ok := e.number("embodied_g_per_h", 0, 5000)
+	if !ok {
+		return
+	}
+	life := e.value("embodied_lifetime_years")
+	if life <= 0 || e.get("embodied_source") == "" {
+		e.wrong("embodied_g_per_h without embodied_lifetime_years and embodied_source")
+		return
+	}
+	part := min(1, e.value("vcpus")/e.value("platform_vcpus"))
+	want := e.value("server_embodied_kgco2e") * 1000 * part / (life * hoursPerYear)
+	if !(math.Abs(gramsPerHour-want) < 0.0001) {
+		e.wrong("embodied_g_per_h = %s is not the share of %s kg: %.4f", e.get("embodied_g_per_h"), e.get("server_embodied_kgco2e"), want)
+	}
+}
+
 func (c *checker) checkConstants() {
+	for _, k := range constants {
+		if !slices.ContainsFunc(c.tables["data/embodied.csv"].entries, func(e *entry) bool {
+			return e.get("component") == k.component && e.get("variant") == k.variant && e.value("lifetime_years") > 0
+		}) {
+			c.report("data/embodied.csv", 1, "no row %s, %s with a lifetime: look-ups need it", k.component, k.variant)
+		}
+	}
 	for _, e := range c.tables["data/embodied.csv"].entries {
 		e.required("value", 0, 1e5)
 		e.source("source")

@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -23,7 +24,12 @@ type EmbodiedFactor struct {
 }
 
 // EmbodiedTable holds embodied.csv.
-type EmbodiedTable struct{ rows []EmbodiedFactor }
+type EmbodiedTable struct {
+	rows []EmbodiedFactor
+
+	// The constants of the model behind Server, and of a card.
+	server, socket, memory, card *EmbodiedFactor
+}
 
 // Embodied returns the embedded embodied.csv.
 func Embodied() *EmbodiedTable { return embodied() }
@@ -43,8 +49,22 @@ var embodied = sync.OnceValue(func() *EmbodiedTable {
 			Notes:         r.text("notes"),
 		})
 	}
+	for _, c := range constants {
+		*c.of(t) = cmp.Or(t.Lookup(c.component, c.variant), &EmbodiedFactor{})
+	}
 	return t
 })
+
+// constants are the rows that look-ups are made of. Check makes sure of them.
+var constants = []struct {
+	component, variant string
+	of                 func(*EmbodiedTable) **EmbodiedFactor
+}{
+	{"server", "rack server, 1 socket, 16 GB, no local storage", func(t *EmbodiedTable) **EmbodiedFactor { return &t.server }},
+	{"cpu", "additional socket", func(t *EmbodiedTable) **EmbodiedFactor { return &t.socket }},
+	{"memory", "DRAM", func(t *EmbodiedTable) **EmbodiedFactor { return &t.memory }},
+	{"gpu", "accelerator card, generic", func(t *EmbodiedTable) **EmbodiedFactor { return &t.card }},
+}
 
 // Lookup returns the factor of a component, nil if the table has none.
 func (t *EmbodiedTable) Lookup(component, variant string) *EmbodiedFactor {

@@ -13,8 +13,9 @@ type memo[K comparable, V any] struct {
 	known map[K]*V
 }
 
-// get returns what find found for the key, now or before. When the memo is full,
-// further keys are looked for each time.
+// get returns what find found for the key, now or before. When the memo is full, it
+// starts anew: names that somebody made up must not keep out, for the rest of the
+// process, the few that are asked for all the time.
 func (m *memo[K, V]) get(key K, find func(K) *V) *V {
 	m.mu.RLock()
 	v, ok := m.known[key]
@@ -28,8 +29,9 @@ func (m *memo[K, V]) get(key K, find func(K) *V) *V {
 	if m.known == nil {
 		m.known = make(map[K]*V)
 	}
-	if len(m.known) < maxMemo {
-		m.known[key] = v
+	if len(m.known) >= maxMemo {
+		clear(m.known)
 	}
+	m.known[key] = v
 	return v
 }

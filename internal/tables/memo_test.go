@@ -23,10 +23,14 @@ func TestMemoIsBoundedAndFindsOnce(t *testing.T) {
 		require.Nil(t, m.get("seven", find))
 	}
 	require.Equal(t, 2, asked, "what is not there is remembered, too")
-	for n := range 2 * maxMemo {
+	for n := range 3 * maxMemo {
 		require.Equal(t, n, *m.get(strconv.Itoa(n), find))
+		require.LessOrEqual(t, len(m.known), maxMemo)
 	}
-	require.Len(t, m.known, maxMemo)
+	m.get("seven", find)
+	asked = 0
+	require.Nil(t, m.get("seven", find))
+	require.Zero(t, asked, "a memo that was full remembers again")
 }
 
 func TestMemoIsSafeForConcurrentUse(t *testing.T) {
