@@ -14,7 +14,7 @@ import (
 const (
 	magic     = "ocj\x01"
 	headKey   = "head"
-	maxChunks = 1 << 20 // no store is that large
+	maxChunks = 1 << 14 // some 70 million streams
 )
 
 // checksum also depends on the key, under which nothing else may pass for the value.
@@ -167,7 +167,8 @@ func decodeHead(v []byte) (h head, extra []byte, err error) {
 	}
 	h.born = d.i64()
 	extra = d.extra()
-	if h.first == 0 || h.previous > h.generation || h.chunks > maxChunks || h.bytes > math.MaxInt64 {
+	const most = math.MaxInt64 // so that nothing overflows
+	if h.first-1 >= most || h.previous > h.generation || h.generation >= most || h.chunks > maxChunks || h.bytes > most {
 		d.bad = true
 	}
 	return h, extra, d.end()
