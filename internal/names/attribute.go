@@ -5,6 +5,7 @@ const (
 	AttrHWID     = "hw.id"     // stable over restarts, unique on the host
 	AttrHWType   = "hw.type"   // one of the HWType values
 	AttrHWName   = "hw.name"   // as the kernel or the driver calls the part
+	AttrHWModel  = "hw.model"  // as the maker calls the device
 	AttrHWParent = "hw.parent" // hw.id of the part that contains this one; left out where nothing does
 
 	AttrMethod       = "carbon.method"        // one of the Method values
@@ -12,6 +13,7 @@ const (
 	AttrShare        = "carbon.share"         // one of the Share values
 	AttrEmissionType = "carbon.emission_type" // one of the EmissionType values
 	AttrInput        = "carbon.input"         // name of the metric from which emissions derive, if it is none of ours
+	AttrSCIPer       = "carbon.sci.per"       // name of the metric that counts the functional units
 	AttrBudgetName   = "carbon.budget.name"
 
 	AttrGridZone     = "carbon.grid.zone"     // as the source spells it; on a resource: the zone to use
@@ -33,6 +35,7 @@ const (
 const (
 	ResourceHostID   = "host.id"
 	ResourceHostName = "host.name"
+	ResourceHostType = "host.type" // of a cloud: the instance type
 
 	ResourceCloudProvider = "cloud.provider"
 	ResourceCloudRegion   = "cloud.region"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -37,10 +38,11 @@ type Config struct {
 	Inputs           []InputConfig          `mapstructure:"inputs"`      // besides hw.energy and carbon.energy
 	Temporality      string                 `mapstructure:"temporality"` // "": that of the input; "delta" or "cumulative"
 
-	// The keys below are part of the contract but not computed yet: only the values
-	// that switch them off are accepted.
-	Embodied EmbodiedConfig   `mapstructure:"embodied"`
-	Budgets  []map[string]any `mapstructure:"budgets"`
+	Embodied configoptional.Optional[EmbodiedConfig] `mapstructure:"embodied"` // left out: nothing embodied
+	Budgets  []BudgetConfig                          `mapstructure:"budgets"`
+	SCI      *SCIConfig                              `mapstructure:"sci"`     // nil: no carbon.sci
+	Revise   bool                                    `mapstructure:"revise"`  // whether corrections are emitted when better values come
+	Storage  *component.ID                           `mapstructure:"storage"` // extension that keeps the state; nil: it is forgotten
 }
 
 // LocationConfig says where the machines are.
@@ -85,12 +87,6 @@ type ElectricityPriceConfig struct {
 	Currency string  `mapstructure:"currency"` // the unit of the cost, in braces
 }
 
-// EmbodiedConfig is not computed yet.
-type EmbodiedConfig struct {
-	KgCO2e   float64       `mapstructure:"kg_co2e"`
-	Lifetime time.Duration `mapstructure:"lifetime"`
-}
-
 var (
 	_ component.Config    = (*Config)(nil)
 	_ confmap.Validator   = (*Config)(nil)
@@ -116,14 +112,13 @@ func createDefaultConfig() component.Config {
 		StaleAfter: 10 * time.Minute,
 
 		ElectricityPrice: ElectricityPriceConfig{Currency: "USD"},
-		Embodied:         EmbodiedConfig{Lifetime: 35_040 * time.Hour}, // four years
+		Embodied:         configoptional.Default(EmbodiedConfig{Lifetime: 35_040 * time.Hour}), // four years
 	}
 }
 
 const (
 	anyBoundary  = "any"
 	staticName   = "static"
-	notComputed  = "is not computed by this version; remove it"
 	ratioExample = "want a number of 0 or more, such as 0.35 for ± 35 %"
 )
 
@@ -206,16 +201,17 @@ func (c *Config) Validate() error {
 			refuse("providers[%d]: %w", i, err)
 		}
 	}
-	for _, k := range []struct {
-		key string
-		on  bool
-	}{
-		{"embodied::kg_co2e", c.Embodied.KgCO2e != 0},
-		{"budgets", len(c.Budgets) > 0},
-	} {
-		if k.on {
-			refuse("%s %s", k.key, notComputed)
+	c.checkBudgets(refuse)
+	if e := c.Embodied; e.HasValue() {
+		if kg := e.Get().KgCO2e; !(kg >= 0) || !finite(kg) {
+			refuse("embodied::kg_co2e: %v is impossible; use kg of a machine, or 0 for the tables", kg)
 		}
+		if e.Get().Lifetime <= 0 {
+			refuse("embodied::lifetime: %v is not a duration above 0, such as 35040h", e.Get().Lifetime)
+		}
+	}
+	if c.SCI != nil && c.SCI.Per == "" {
+		refuse("sci::per is missing: the name of the metric that counts units, such as http.server.request.duration")
 	}
 	return errors.Join(errs...)
 }

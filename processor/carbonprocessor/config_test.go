@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -38,17 +39,16 @@ func TestConfigIsRead(t *testing.T) {
 			Intensity: IntensityUncertainty{Yearly: 0.35, Widened: 0.20},
 		},
 		ElectricityPrice: ElectricityPriceConfig{Currency: "USD"},
-		Embodied:         EmbodiedConfig{Lifetime: 35_040 * time.Hour},
+		Embodied:         configoptional.Default(EmbodiedConfig{Lifetime: 35_040 * time.Hour}),
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("defaults (-want +got):\n%s", diff)
-	}
+	assert.Equal(t, want, got)
 
 	sub, err = all.Sub("carbon/everything")
 	require.NoError(t, err)
 	got, err = load(t, sub)
 	require.NoError(t, err)
 	fifty := 50.0
+	store := component.MustNewIDWithName("file_storage", "carbon")
 	want = &Config{
 		Location:  LocationConfig{Zone: "FR", Default: "aws:eu-west-3"},
 		Providers: []ProviderConfig{{Static: &StaticConfig{GramsPerKWh: &fifty, HalfWidth: 0.1}}},
@@ -58,13 +58,18 @@ func TestConfigIsRead(t *testing.T) {
 			Intensity: IntensityUncertainty{Yearly: 0.4, Widened: 0.1},
 		},
 		MaxStreams: 10, StaleAfter: time.Minute,
-		ElectricityPrice: ElectricityPriceConfig{Currency: "EUR"},
-		Embodied:         EmbodiedConfig{Lifetime: time.Hour},
-		Budgets:          []map[string]any{}, Inputs: []InputConfig{},
+		ElectricityPrice: ElectricityPriceConfig{PerKWh: 0.3, Currency: "EUR"},
+		WUE:              1.8, Temporality: "delta", Revise: true,
+		Embodied: configoptional.Some(EmbodiedConfig{KgCO2e: 1200, Lifetime: time.Hour}),
+		Budgets:  []BudgetConfig{{Name: "team-a", Grams: 5000, Period: 24 * time.Hour, Match: map[string]string{"service.namespace": "team-a"}, Thresholds: []float64{90}}},
+		Inputs: []InputConfig{{
+			Metric: "some_metric", Unit: "kWh", Of: "host", Kind: "counter", MaxGap: time.Minute,
+			Match: map[string]string{"zone": "package*"}, Attributes: map[string]string{"hw.type": "cpu"}, Method: "measured",
+		}},
+		SCI:     &SCIConfig{Per: "http.server.request.count", By: []string{"service.name"}},
+		Storage: &store,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("everything (-want +got):\n%s", diff)
-	}
+	assert.Equal(t, want, got)
 }
 
 func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
@@ -99,8 +104,13 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 		{"a negative price", map[string]any{"electricity_price": map[string]any{"per_kwh": -0.3}}, "electricity_price::per_kwh: -0.3 is impossible"},
 		{"no currency", map[string]any{"electricity_price": map[string]any{"currency": "$"}}, `electricity_price::currency: "$" is not a code of letters`},
 		{"an unknown temporality", map[string]any{"temporality": "both"}, `temporality: "both" is not known; use delta or cumulative`},
-		{"hardware", map[string]any{"embodied": map[string]any{"kg_co2e": 1200}}, "embodied::kg_co2e is not computed by this version; remove it"},
-		{"budgets", map[string]any{"budgets": []any{map[string]any{"name": "team-a"}}}, "budgets is not computed by this version; remove it"},
+		{"negative hardware", map[string]any{"embodied": map[string]any{"kg_co2e": -1}}, "embodied::kg_co2e: -1 is impossible"},
+		{"hardware that does not live", map[string]any{"embodied": map[string]any{"lifetime": "0s"}}, "embodied::lifetime: 0s is not a duration above 0"},
+		{"a budget of nothing", map[string]any{"budgets": []any{map[string]any{"name": "team-a"}}}, `budgets[0]: budget "team-a": grams: 0 is not a limit`},
+		{"a budget without a name", map[string]any{"budgets": []any{map[string]any{"grams": 1}}}, "budgets[0]: budget of 1 g: name: is empty"},
+		{"two budgets of one name", map[string]any{"budgets": []any{map[string]any{"name": "a", "grams": 1}, map[string]any{"name": "a", "grams": 2}}}, `budgets[1]: name: "a" stands there twice`},
+		{"an unknown key of a budget", map[string]any{"budgets": []any{map[string]any{"name": "a", "kilograms": 1}}}, "kilograms"},
+		{"no functional unit", map[string]any{"sci": map[string]any{"by": []any{"service.name"}}}, "sci::per is missing"},
 		{"an input without a metric", input(map[string]any{"unit": "J"}), "inputs[0]: metric is missing"},
 		{"an input in an unknown unit", input(map[string]any{"metric": "x", "unit": "BTU"}), `inputs[0]: unit: "BTU" is not known; use J, mJ`},
 		{"an input that is one already", input(map[string]any{"metric": "hw.energy"}), "inputs[0]: metric: hw.energy is an input already"},

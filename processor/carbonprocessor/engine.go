@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/otel/metric"
@@ -17,6 +18,7 @@ import (
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/intensity/offline"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
+	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/journal"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/metadata"
 )
 
@@ -38,12 +40,24 @@ type engine struct {
 	// temporality of what is emitted; unspecified: that of the input
 	temporality pmetric.AggregationTemporality
 
-	mu     sync.Mutex
-	users  int
-	began  time.Time // with the monotonic clock
-	source intensity.Source
-	tables *offline.Provider
-	hash   hasher
+	mu      sync.Mutex
+	users   int
+	began   time.Time // with the monotonic clock
+	source  intensity.Source
+	tables  *offline.Provider
+	hash    hasher
+	born    int64 // ns since 1970: streams that began later and are not known are new
+	budgets *budgets
+	revises bool
+
+	client    storage.Client   // nil: nothing is stored
+	journal   *journal.Journal // likewise
+	restored  map[journal.ID]*journal.Stream
+	pipelines []*metricsProcessor
+	leaving   bool // a pipeline has stopped: what is in memory is not all any more
+
+	compacting, failing atomic.Bool
+	work                sync.WaitGroup
 }
 
 func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
@@ -59,6 +73,7 @@ func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
 			cost: cfg.ElectricityPrice.PerKWh > 0, currency: "{" + cfg.ElectricityPrice.Currency + "}",
 		},
 		temporality: temporalities()[cfg.Temporality],
+		revises:     cfg.Revise,
 	}, nil
 }
 
@@ -77,7 +92,15 @@ func (e *engine) start(ctx context.Context, host component.Host) error {
 }
 
 func (e *engine) begin(ctx context.Context, host component.Host) (err error) {
-	e.began, e.hash = time.Now(), newHasher()
+	e.began = time.Now()
+	if err := e.openState(ctx, host); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.closeState(ctx))
+		}
+	}()
 	if e.source, e.tables, err = e.open(ctx, e, host); err != nil {
 		return err
 	}
@@ -93,11 +116,13 @@ func (e *engine) begin(ctx context.Context, host component.Host) (err error) {
 }
 
 // stop is called once for each start that succeeded.
-func (e *engine) stop(context.Context) error {
+func (e *engine) stop(ctx context.Context) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.users--; e.users > 0 {
+	e.users--
+	last := e.users == 0
+	e.mu.Unlock()
+	if !last {
 		return nil
 	}
-	return e.source.Close()
+	return errors.Join(e.source.Close(), e.closeState(ctx)) // the cache of the source is stored, too
 }

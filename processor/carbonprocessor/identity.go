@@ -7,6 +7,8 @@ import (
 
 	"github.com/zeebo/xxh3"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcarbon/otelcarbon/internal/names"
 )
 
 // An identity tells streams apart by 128 bits. Attributes count whatever their
@@ -37,12 +39,28 @@ const (
 func (h hasher) attributes(m pcommon.Map) identity {
 	id := identity{lo: uint64(m.Len())} //nolint:gosec // a length
 	m.Range(func(k string, v pcommon.Value) bool {
-		pair := h.value(v, xxh3.HashStringSeed(k, h.seed^tagKey))
-		id.hi += pair.Hi
-		id.lo += pair.Lo
+		one := h.pair(k, v)
+		id.hi += one.hi
+		id.lo += one.lo
 		return true
 	})
 	return id
+}
+
+func (h hasher) pair(k string, v pcommon.Value) identity {
+	sum := h.value(v, xxh3.HashStringSeed(k, h.seed^tagKey))
+	return identity{hi: sum.Hi, lo: sum.Lo}
+}
+
+// machine identifies the machine of a resource by its host.id, or else its host.name; it
+// is zero if there is neither.
+func (h hasher) machine(resource pcommon.Map) identity {
+	for _, key := range [...]string{names.ResourceHostID, names.ResourceHostName} {
+		if v, ok := resource.Get(key); ok {
+			return h.pair(key, v)
+		}
+	}
+	return identity{}
 }
 
 func (h hasher) value(v pcommon.Value, seed uint64) xxh3.Uint128 {

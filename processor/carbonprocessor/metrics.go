@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/otelcarbon/otelcarbon/internal/budget"
 	"github.com/otelcarbon/otelcarbon/internal/names"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/metadata"
 )
@@ -21,23 +22,50 @@ type metricsProcessor struct {
 	engine  *engine
 	release func()
 
-	mu      sync.Mutex
-	hash    hasher
-	streams *streams // nil while not running
-	places  *places
-	prices  *prices
-	counted int64 // streams that the engine knows of
+	mu       sync.Mutex
+	hash     hasher
+	streams  *streams // nil while not running
+	places   *places
+	prices   *prices
+	embodied *embodied // nil: not asked for
+	rates    *rates    // nil: not asked for
+	counted  int64     // streams that the engine knows of
 
 	// The rest is the batch in progress, kept here so that it allocates nothing.
-	now     time.Duration
-	batch   uint64
-	index   int // of the resource
-	place   *place
-	outs    [families][2]output // of the scope, by temporality
-	gauges  []*gauge
-	sums    []series
-	dropped [outcomes]int64
-	resets  int64
+	wall     time.Time
+	now      time.Duration
+	batch    uint64
+	outs     [families][2]output // of the scope, by temporality
+	gauges   []*gauge
+	sums     []series
+	one      [1]part
+	changed  []*stream // to be stored
+	record   record
+	owns     []own
+	budgeted uint64 // budgets that the batch has touched
+	touched  []touched
+	newest   int64 // time of the newest point that a budget counts
+	dropped  [outcomes]int64
+	resets   int64
+
+	// Of the resource in progress.
+	index int
+	id    identity
+	host  identity // of the machine, by host.id or host.name; zero if it says neither
+	place *place
+	rate  *rate // nil: nobody counts its units
+}
+
+// own is what this processor adds to a resource as a whole.
+type own struct {
+	resource int
+	list     pmetric.MetricSlice
+}
+
+// touched are budgets and the first resource of the batch that they count.
+type touched struct {
+	budgets  uint64
+	resource int
 }
 
 func newMetricsProcessor(e *engine, release func()) *metricsProcessor {
@@ -58,24 +86,43 @@ func (p *metricsProcessor) start(ctx context.Context, host component.Host) error
 	if err != nil {
 		return errors.Join(err, e.stop(ctx))
 	}
+	if e.config.SCI != nil {
+		if p.rates, err = newRates(e.config.SCI, e.hash); err != nil {
+			return errors.Join(err, e.stop(ctx))
+		}
+	}
+	if e.config.Embodied.HasValue() {
+		p.embodied = newEmbodied(*e.config.Embodied.Get())
+	}
 	p.hash = e.hash
 	p.streams = newStreams(e.config.MaxStreams, e.config.StaleAfter, e.began.UnixNano())
+	p.streams.gone = e.budgets.free
 	p.places, p.prices = places, newPrices(e.config)
+	e.join(p)
 	return nil
 }
 
 // shutdown may be called twice, and without start. Batches that still arrive pass
 // unchanged.
 func (p *metricsProcessor) shutdown(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	defer p.release()
-	if p.streams == nil {
+	if !p.end() {
 		return nil
 	}
+	return p.engine.stop(ctx) // without the lock: it waits for who may want it
+}
+
+// end forgets everything, and reports whether there was anything.
+func (p *metricsProcessor) end() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.streams == nil {
+		return false
+	}
+	p.engine.leave(p)
 	p.engine.tracked.Add(-p.counted)
 	p.streams, p.places, p.prices, p.counted = nil, nil, nil, 0
-	return p.engine.stop(ctx)
+	return true
 }
 
 // processMetrics adds emissions to a batch. What was in the batch stays as it is.
@@ -85,31 +132,66 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 	if p.streams == nil { // not started, or shut down
 		return md, nil
 	}
-	p.now = time.Since(p.engine.began)
+	p.wall = time.Now()
+	p.now = p.wall.Sub(p.engine.began)
 	p.streams.sweep(p.now)
 	p.batch++
-	p.gauges = p.gauges[:0]
 	if p.prices.full() {
 		p.prices = newPrices(p.engine.config)
 		p.places.purge()
 	}
+	p.engine.budgets.turn(p.wall)
 
 	rms := md.ResourceMetrics()
 	for i := range rms.Len() {
 		p.resource(i, rms.At(i))
 	}
-	p.putGauges(rms)
-	p.outs = [families][2]output{} // the batch is not ours any more
+	if p.embodied != nil {
+		p.shareOut()
+	}
+	p.finish(rms)
 	p.report(ctx)
+	p.engine.keep(ctx, p)
 	return md, nil
 }
 
+// finish appends what belongs to resources as a whole, and lets go of the batch.
+func (p *metricsProcessor) finish(rms pmetric.ResourceMetricsSlice) {
+	own := func(resource int) pmetric.MetricSlice { return p.own(rms, resource) }
+	p.putGauges(own)
+	for _, t := range p.touched {
+		p.engine.budgets.put(t.budgets, pcommon.Timestamp(p.newest), own(t.resource)) //nolint:gosec // was checked on input
+	}
+	if p.budgeted != 0 {
+		p.engine.budgets.tell()
+	}
+	if p.rates != nil {
+		p.rates.put(own)
+	}
+	p.gauges, p.touched, p.budgeted, p.newest = p.gauges[:0], p.touched[:0], 0, 0
+	clear(p.owns)
+	p.owns = p.owns[:0]
+	p.outs = [families][2]output{}
+}
+
+// own returns the metrics under a scope of ours in a resource.
+func (p *metricsProcessor) own(rms pmetric.ResourceMetricsSlice, resource int) pmetric.MetricSlice {
+	for i := range p.owns {
+		if p.owns[i].resource == resource {
+			return p.owns[i].list
+		}
+	}
+	sm := rms.At(resource).ScopeMetrics().AppendEmpty()
+	sm.Scope().SetName(metadata.ScopeName)
+	sm.Scope().SetVersion(p.engine.build)
+	p.owns = append(p.owns, own{resource, sm.Metrics()})
+	return sm.Metrics()
+}
+
 func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
-	var (
-		known bool
-		id    identity
-	)
-	p.index = index
+	known := false
+	attrs := rm.Resource().Attributes()
+	p.index, p.rate = index, nil
 	sms := rm.ScopeMetrics()
 	for i := range sms.Len() {
 		sm := sms.At(i)
@@ -140,12 +222,64 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 			}
 			if !known { // only resources with energy are worth a look
 				known = true
-				id = p.hash.attributes(rm.Resource().Attributes())
-				p.place = p.places.of(id, rm.Resource().Attributes())
+				p.look(attrs)
 			}
-			p.points(f, in, p.hash.base(id, sm.Scope(), m.Name(), f.kind), p.output(in.family, f, list))
+			if p.embodied != nil && in.family.index == ofHosts && p.embodied.machine == nil {
+				p.embodied.machine = p.clock(p.machine().tagged(tagMachine), attrs)
+			}
+			p.points(f, in, sm.Scope(), m.Name(), attrs, p.output(in.family, f, list))
+		}
+		if p.embodied != nil && looked {
+			p.ofMachine()
 		}
 	}
+	if p.rates != nil {
+		p.countUnits(rm, known)
+	}
+}
+
+// countUnits counts the functional units of a resource.
+func (p *metricsProcessor) countUnits(rm pmetric.ResourceMetrics, known bool) {
+	attrs := rm.Resource().Attributes()
+	for _, sm := range rm.ScopeMetrics().All() {
+		for _, m := range sm.Metrics().All() {
+			if m.Name() != p.rates.per {
+				continue
+			}
+			if !known {
+				known = true
+				p.id = p.hash.attributes(attrs)
+				p.rate = p.rates.of(p.id, attrs)
+			}
+			if p.rate != nil {
+				p.units(m, sm.Scope())
+			}
+		}
+	}
+}
+
+// look finds out what matters of a resource.
+func (p *metricsProcessor) look(attrs pcommon.Map) {
+	p.id = p.hash.attributes(attrs)
+	p.place = p.places.of(p.id, attrs)
+	if p.embodied != nil || len(p.engine.budgets.list) > 0 {
+		p.host = p.hash.machine(attrs)
+	}
+	if p.rates != nil {
+		p.rate = p.rates.of(p.id, attrs)
+	}
+	if p.embodied != nil {
+		p.embodied.machine, p.embodied.from, p.embodied.at = nil, 0, 0
+	}
+}
+
+// machine identifies the machine of the resource in progress: each that does not say on
+// which it is has one of its own.
+func (p *metricsProcessor) machine() identity {
+	if p.host == (identity{}) {
+		return p.id
+	}
+	return p.host
 }
 
 // given says whose emissions are among the first n metrics: the sender has priced
@@ -175,11 +309,12 @@ func (p *metricsProcessor) output(f *family, from flow, list pmetric.MetricSlice
 	if out.family == nil {
 		*out = output{emits: p.engine.emits, family: f, list: list, temporality: t}
 	}
-	out.points = from.points.Len()
 	return out
 }
 
-func (p *metricsProcessor) points(f flow, in *input, base identity, out *output) {
+func (p *metricsProcessor) points(f flow, in *input, scope pcommon.InstrumentationScope, metric string, resource pcommon.Map, out *output) {
+	base := p.hash.base(p.id, scope, metric, f.kind)
+	out.points = f.points.Len()
 	for i := range f.points.Len() {
 		dp := f.points.At(i)
 		if len(in.match) > 0 && !fitsAll(in.match, dp.Attributes()) {
@@ -191,7 +326,7 @@ func (p *metricsProcessor) points(f flow, in *input, base identity, out *output)
 		}
 		r, why := read(dp, f.factor)
 		if why == converted {
-			why = p.point(dp, r, f.kind, in, base, out)
+			why = p.point(dp, r, f.kind, in, base, resource, out)
 		}
 		p.dropped[why]++
 	}
@@ -223,7 +358,7 @@ func read(dp pmetric.NumberDataPoint, factor float64) (reading, outcome) {
 	return reading{start: int64(start), at: int64(at), value: v}, converted //nolint:gosec // checked above
 }
 
-func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kind, in *input, base identity, out *output) outcome {
+func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kind, in *input, base identity, resource pcommon.Map, out *output) outcome {
 	id := p.hash.point(base, dp.Attributes())
 	s := p.streams.find(id, p.now)
 	isNew := s == nil
@@ -260,26 +395,112 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	if isNew {
 		p.streams.add(id, s, p.now)
 	}
+	if !s.met {
+		p.meet(s, dp.Attributes(), in, resource)
+	}
 	if step.reset {
 		p.resets++
 	}
 	s.accept(r)
 	s.seen = p.now
+	s.sums = sums
+	p.change(s)
 	p.touch(parts, r.at)
-	if out.temporality == pmetric.AggregationTemporalityDelta {
-		p.sums = total(p.sums[:0], parts)
-		from := pcommon.Timestamp(step.from) //nolint:gosec // was checked on input
-		for i := range p.sums {
-			out.add(dp.Attributes(), in, &p.sums[i], from, dp.Timestamp())
-		}
-		return why
+	if p.engine.revises && len(parts) > 0 {
+		s.owe(parts, p.place.handle.Grid())
 	}
-	s.sums = total(sums, parts)
-	for i := range s.sums { // all of them, so that their sum never falls
-		sum := &s.sums[i]
-		out.add(dp.Attributes(), in, sum, pcommon.Timestamp(sum.start), dp.Timestamp()) //nolint:gosec // was checked on input
+	isHost := in.family.index == ofHosts
+	if p.embodied != nil && isHost && step.verdict == priced {
+		p.embodied.drew(step.from, r.at)
+		parts = p.embodied.ofDevice(s, parts, step.from, r.at)
+		p.prices.parts = parts // keeps what was allocated
+	}
+	p.book(s, parts, in.family, p.machine(), p.rate, p.index)
+	if p.embodied == nil || isHost {
+		p.emit(s, parts, dp.Attributes(), dp.Timestamp(), step.from, in, out, everything)
+	} else {
+		p.emit(s, parts, dp.Attributes(), dp.Timestamp(), step.from, in, out, ofRunning)
+		p.ofWorkload(s, r, step, dp, in, out, resource)
+	}
+	if s.debts != nil {
+		p.revise(s, dp, in, step.from, out)
 	}
 	return why
+}
+
+// meet finds out what depends on what a stream says of itself, once.
+func (p *metricsProcessor) meet(s *stream, attrs pcommon.Map, in *input, resource pcommon.Map) {
+	s.met = true
+	s.budgets = p.claim(s.id, resource, attrs)
+	if p.embodied != nil && in.family.index == ofHosts {
+		s.asset = p.embodied.deviceOf(attrs)
+	}
+}
+
+func (p *metricsProcessor) claim(id identity, resource, point pcommon.Map) uint64 {
+	if len(p.engine.budgets.list) == 0 {
+		return 0
+	}
+	return p.engine.budgets.claim(p, id, resource, point)
+}
+
+// change notes that a stream has to be stored.
+func (p *metricsProcessor) change(s *stream) {
+	if p.engine.journal != nil && s.batch != p.batch {
+		s.batch = p.batch
+		p.changed = append(p.changed, s)
+	}
+}
+
+// book counts parts in the budgets of a stream and for the units of its resource.
+func (p *metricsProcessor) book(s *stream, parts []part, f *family, machine identity, r *rate, resource int) {
+	if s.budgets != 0 && len(parts) > 0 {
+		of := budget.Workload
+		if f.index == ofHosts {
+			of = budget.Host
+		}
+		p.engine.budgets.book(s.budgets, machine, of, parts)
+	}
+	if s.budgets&^p.budgeted != 0 {
+		p.touched = append(p.touched, touched{s.budgets &^ p.budgeted, resource})
+		p.budgeted |= s.budgets
+	}
+	if s.budgets != 0 {
+		p.newest = max(p.newest, s.last)
+	}
+	if r != nil {
+		for i := range parts {
+			r.emitted(f, parts[i].sum.Grams)
+		}
+	}
+}
+
+// selection is which sums of a stream are emitted.
+type selection uint8
+
+const (
+	everything selection = iota
+	ofRunning            // not what is embodied, which comes later
+	ofMaking             // only what is embodied
+)
+
+// emit adds parts to what a stream has emitted, and appends the points of a selection.
+func (p *metricsProcessor) emit(s *stream, parts []part, attrs pcommon.Map, at pcommon.Timestamp, from int64, in *input, out *output, which selection) {
+	if out.temporality == pmetric.AggregationTemporalityDelta {
+		p.sums = total(p.sums[:0], parts)
+		start := pcommon.Timestamp(from) //nolint:gosec // was checked on input
+		for i := range p.sums {
+			out.add(attrs, in, &p.sums[i], start, at)
+		}
+		return
+	}
+	s.sums = total(s.sums, parts)
+	for i := range s.sums { // all of them, so that their sum never falls
+		sum := &s.sums[i]
+		if which == everything || sum.label.embodied == (which == ofMaking) {
+			out.add(attrs, in, sum, pcommon.Timestamp(sum.start), at) //nolint:gosec // was checked on input
+		}
+	}
 }
 
 // endOf passes on the marker that a series stopped. The state stays: the series
@@ -366,15 +587,12 @@ func (p *metricsProcessor) touch(parts []part, at int64) {
 	}
 }
 
-// putGauges appends carbon.grid.intensity under a scope of ours to the resources
-// that were the first of their zone. The list is in the order of the resources.
-func (p *metricsProcessor) putGauges(rms pmetric.ResourceMetricsSlice) {
+// putGauges appends carbon.grid.intensity to the resources that were the first of their
+// zone. The list is in the order of the resources.
+func (p *metricsProcessor) putGauges(own func(resource int) pmetric.MetricSlice) {
 	for i := 0; i < len(p.gauges); {
 		resource := p.gauges[i].resource
-		sm := rms.At(resource).ScopeMetrics().AppendEmpty()
-		sm.Scope().SetName(metadata.ScopeName)
-		sm.Scope().SetVersion(p.engine.build)
-		m := sm.Metrics().AppendEmpty()
+		m := own(resource).AppendEmpty()
 		m.SetName(names.MetricGridIntensity)
 		m.SetDescription("Carbon intensity of the grid with which energy was priced")
 		m.SetUnit(names.UnitGramsPerKWh)

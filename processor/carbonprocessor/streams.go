@@ -23,6 +23,12 @@ type stream struct {
 	sums  []series // what has been emitted for it; empty if deltas are emitted
 	ended bool     // the sender said so after the newest point
 
+	met     bool   // the rest was found out
+	budgets uint64 // that count it
+	asset   *asset // whose making is booked beside it; nil: none
+	debts   *debts // nil: all prices are final
+	batch   uint64 // in which it is to be stored
+
 	id           identity
 	older, newer *stream // neighbors in the order of use
 }
@@ -160,11 +166,14 @@ type streams struct {
 	born int64
 
 	capacity, expired int64 // evictions since the last report
+
+	gone func(*stream) // is told of what is forgotten
 }
 
 func newStreams(limit int, stale time.Duration, made int64) *streams {
 	t := &streams{byID: make(map[identity]*stream), limit: limit, stale: stale, made: made, born: made}
 	t.ring.older, t.ring.newer = &t.ring, &t.ring
+	t.gone = func(*stream) {}
 	return t
 }
 
@@ -220,6 +229,7 @@ func (t *streams) remove(s *stream, now time.Duration) {
 	}
 	delete(t.byID, s.id)
 	s.unlink()
+	t.gone(s)
 	t.born = max(t.born, min(s.last, t.made+int64(now))+1)
 }
 

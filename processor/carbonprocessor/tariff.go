@@ -167,16 +167,18 @@ func (p *prices) intern(s *intensity.Slot) tariff {
 // total adds the parts to the sums of their labels and returns the list, longer
 // if a label is new.
 func total(sums []series, parts []part) []series {
-next:
 	for i := range parts {
-		for j := range sums {
-			if l := parts[i].tariff.label; sums[j].label == l || *sums[j].label == *l {
-				sums[j].add(&parts[i])
-				continue next
-			}
-		}
-		p := &parts[i]
-		sums = append(sums, series{label: p.tariff.label, start: p.start, sum: p.sum, cost: p.cost, water: p.water})
+		sums = plus(sums, &parts[i])
 	}
 	return sums
+}
+
+func plus(sums []series, p *part) []series {
+	for i := range sums {
+		if l := p.tariff.label; sums[i].label == l || *sums[i].label == *l {
+			sums[i].add(p)
+			return sums
+		}
+	}
+	return append(sums, series{label: p.tariff.label, start: p.start, sum: p.sum, cost: p.cost, water: p.water})
 }

@@ -189,9 +189,9 @@ func (j *Journal) Begin() *Batch {
 	return b
 }
 
-// Put adds the present state of s, of which nothing is kept. The caller has changed
-// it in memory before, and sees to it that batches with the same stream are
-// committed in the order of its states.
+// Put adds the present state of s, of which nothing is kept. The caller has changed it in
+// memory before. Of several states of one stream the one with the newest Last counts, and
+// of those with the same Last the one that was committed last.
 func (b *Batch) Put(s *Stream) { b.put(s) }
 
 // Commit writes the batch and meta at once. After an error the journal goes on, and

@@ -775,3 +775,18 @@ func BenchmarkOpen(b *testing.B) {
 type discard struct{ storage.Client }
 
 func (discard) Set(context.Context, string, []byte) error { return nil }
+
+// Two pipelines see one stream at different paces: what the faster one handed on counts.
+func TestTheNewestStateOfAStreamWinsWhateverTheOrder(t *testing.T) {
+	store := newStore()
+	j, _, err := Open(t.Context(), store, time.Unix(1, 0))
+	require.NoError(t, err)
+	for _, last := range []int64{20, 10} {
+		b := j.Begin()
+		b.Put(&Stream{ID: ID{Hi: 1}, Last: last, Value: float64(last)})
+		require.NoError(t, b.Commit(t.Context(), Meta{}))
+	}
+	_, state, err := Open(t.Context(), store, time.Unix(2, 0))
+	require.NoError(t, err)
+	require.InDelta(t, 20, state.Streams[ID{Hi: 1}].Value, 0)
+}

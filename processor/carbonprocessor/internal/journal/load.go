@@ -27,6 +27,7 @@ type loader struct {
 	now     time.Time
 	state   State
 	known   map[Label]*Label
+	next    Stream
 	copied  int
 	trouble []error
 }
@@ -177,20 +178,27 @@ func (l *loader) record(ctx context.Context, j *Journal, key string, v []byte) e
 	return l.setAside(ctx, key, v, broken)
 }
 
-// streams reads the streams of one value. Later ones replace earlier ones.
+// streams reads the streams of one value. Later ones replace earlier ones, unless they are
+// older: several pipelines may see one stream, each at its own pace, and what the fastest
+// has handed on must not be counted again.
 func (l *loader) streams(d *decoder) {
 	d.known = l.known
 	for d.bool() {
 		id := d.id()
-		s := l.state.Streams[id]
-		if s == nil {
-			s = &Stream{ID: id}
-			l.state.Streams[id] = s
-		}
-		if d.stream(s); d.bad {
+		if d.stream(&l.next); d.bad {
 			delete(l.state.Streams, id)
 			return
 		}
+		l.next.ID = id
+		s := l.state.Streams[id]
+		switch {
+		case s == nil:
+			s = new(Stream)
+			l.state.Streams[id] = s
+		case l.next.Last < s.Last:
+			continue
+		}
+		*s, l.next = l.next, *s // the memory of the old one is used again
 	}
 }
 

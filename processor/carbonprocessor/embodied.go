@@ -1,0 +1,245 @@
+package carbonprocessor
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcarbon/otelcarbon/internal/emission"
+	"github.com/otelcarbon/otelcarbon/internal/names"
+	"github.com/otelcarbon/otelcarbon/internal/tables"
+)
+
+// EmbodiedConfig is what the making of a machine emitted.
+type EmbodiedConfig struct {
+	KgCO2e   float64       `mapstructure:"kg_co2e"`  // of each machine; 0: from the tables, by host.type and hw.model
+	Lifetime time.Duration `mapstructure:"lifetime"` // over which it is spread
+}
+
+// An asset is something whose making is spread over its lifetime. The zero value is one of
+// which nothing is known.
+type asset struct {
+	kg       float64
+	lifetime time.Duration
+	half     float64 // relative half-width
+}
+
+// embodied is what making the machines of a batch emitted, as far as they got older.
+type embodied struct {
+	config EmbodiedConfig
+	widths emission.Widths
+	label  *label
+	none   pcommon.Map
+
+	// Of the resource in progress.
+	machine  *stream // its clock; nil if the resource has no energy of a host
+	from, at int64   // when the energy of the host was drawn
+
+	shares []share           // of the batch
+	drawn  map[identity]body // what the workloads of each machine drew in the batch
+}
+
+// A share is a workload and its energy, by which it gets its part of the machine.
+type share struct {
+	machine  identity
+	joules   float64
+	stream   *stream
+	dp       pmetric.NumberDataPoint
+	in       *input
+	out      output
+	resource int
+	rate     *rate
+}
+
+// A body is a machine as its workloads see it.
+type body struct {
+	clock  *stream
+	from   int64 // of the interval that is shared out
+	at     int64
+	joules float64
+}
+
+// Tags of the clocks of machines, for the energy of the host and for that of workloads.
+const (
+	tagMachine uint64 = 0x6d616368 + iota
+	tagBody
+)
+
+func (id identity) tagged(tag uint64) identity { return identity{hi: id.hi + tag, lo: id.lo ^ tag} }
+
+// latest is how far the clock of a sender may be ahead for its machine to get older.
+const latest = 5 * time.Minute
+
+func newEmbodied(cfg EmbodiedConfig) *embodied {
+	return &embodied{config: cfg, widths: emission.EmbodiedWidths(), label: &label{embodied: true}, none: pcommon.NewMap(), drawn: map[identity]body{}}
+}
+
+// assetOf returns what is known of the machine of a resource.
+func (e *embodied) assetOf(resource pcommon.Map) asset {
+	if e.config.KgCO2e > 0 {
+		return asset{kg: e.config.KgCO2e, lifetime: e.config.Lifetime, half: e.widths.Power("", "")}
+	}
+	provider, ok := resource.Get(names.ResourceCloudProvider)
+	kind, known := resource.Get(names.ResourceHostType)
+	if !ok || !known {
+		return asset{}
+	}
+	return e.asset(tables.Instances().Embodied(provider.Str(), kind.Str()))
+}
+
+// deviceOf returns what is known of the device of a point, nil if nothing.
+func (e *embodied) deviceOf(point pcommon.Map) *asset {
+	if _, nested := point.Get(names.AttrHWParent); nested {
+		return nil
+	}
+	kind, ok := point.Get(names.AttrHWType)
+	model, known := point.Get(names.AttrHWModel)
+	if !ok || !known || kind.Str() != names.HWTypeGPU {
+		return nil
+	}
+	a := e.asset(tables.GPUs().Embodied(model.Str()))
+	if a.kg == 0 {
+		return nil
+	}
+	return &a
+}
+
+func (e *embodied) asset(f tables.EmbodiedFigure, known bool) asset {
+	if !known {
+		return asset{}
+	}
+	return asset{kg: f.Kg, lifetime: e.config.Lifetime, half: e.widths.Power(f.Method, "")}
+}
+
+// ofDevice adds what the device of a point of energy got older by, unless it is in the
+// figure of the machine.
+func (e *embodied) ofDevice(s *stream, parts []part, from, at int64) []part {
+	if s.asset == nil || e.machine.asset.kg > 0 {
+		return parts
+	}
+	if one, ok := e.part(s.asset, from, at, 1); ok {
+		parts = append(parts, one)
+	}
+	return parts
+}
+
+// part is what an asset got older by in an interval.
+func (e *embodied) part(a *asset, from, to int64, portion float64) (part, bool) {
+	sum, ok := emission.Embodied(a.kg, a.lifetime, time.Duration(to-from), portion, a.half)
+	return part{tariff: tariff{label: e.label}, start: from, from: from, to: to, sum: sum}, ok
+}
+
+// clock returns the stream that knows up to when the asset of a resource was booked.
+func (p *metricsProcessor) clock(id identity, resource pcommon.Map) *stream {
+	s := p.streams.find(id, p.now)
+	if s == nil {
+		s = &stream{}
+		p.streams.add(id, s, p.now)
+	}
+	if s.asset == nil { // it is new, or was restored
+		a := p.embodied.assetOf(resource)
+		s.asset = &a
+		s.budgets = p.claim(id, resource, p.embodied.none)
+	}
+	s.seen = p.now
+	return s
+}
+
+// turn moves a clock on to a moment and returns the interval that has passed: since from
+// if it is new.
+func (p *metricsProcessor) turn(s *stream, from, at int64) (int64, int64) {
+	at = min(at, p.wall.Add(latest).UnixNano())
+	if s.last == 0 {
+		s.last = min(from, at)
+	}
+	from = s.last
+	s.last = max(s.last, at)
+	p.change(s)
+	return from, s.last
+}
+
+// drew notes when energy of the host of the resource in progress was drawn.
+func (e *embodied) drew(from, at int64) {
+	if e.at == 0 || from < e.from {
+		e.from = from
+	}
+	e.at = max(e.at, at)
+}
+
+// ofMachine books what the machine of the resource in progress got older by, if it has
+// energy of a host.
+func (p *metricsProcessor) ofMachine() {
+	e := p.embodied
+	s := e.machine
+	if s == nil || e.at == 0 || s.asset.kg == 0 {
+		return
+	}
+	e.machine = nil
+	from, to := p.turn(s, e.from, e.at)
+	one, ok := e.part(s.asset, from, to, 1)
+	if !ok {
+		return
+	}
+	in := p.engine.inputs[names.MetricHWEnergy]
+	out := &p.outs[ofHosts][1] // that of the energy, of which there is some
+	if out.family == nil {
+		out = &p.outs[ofHosts][0]
+	}
+	p.one[0] = one
+	p.book(s, p.one[:], in.family, p.machine(), p.rate, p.index)
+	p.emit(s, p.one[:], e.none, pcommon.Timestamp(to), from, in, out, everything) //nolint:gosec // was checked on input
+}
+
+// ofWorkload notes what a workload of the resource in progress drew.
+func (p *metricsProcessor) ofWorkload(s *stream, r reading, st step, dp pmetric.NumberDataPoint, in *input, out *output, resource pcommon.Map) {
+	e := p.embodied
+	if p.host == (identity{}) {
+		return // of which machine is not known
+	}
+	b, ok := e.drawn[p.host]
+	if !ok {
+		b.clock = p.clock(p.host.tagged(tagBody), resource)
+	}
+	if st.verdict == priced {
+		if b.at == 0 || st.from < b.from {
+			b.from = st.from
+		}
+		b.at, b.joules = max(b.at, r.at), b.joules+st.joules
+	}
+	e.drawn[p.host] = b
+	e.shares = append(e.shares, share{
+		machine: p.host, joules: st.joules, stream: s, dp: dp, in: in, out: *out, resource: p.index, rate: p.rate,
+	})
+}
+
+// shareOut divides what the machines got older by among their workloads, by energy. Energy
+// that is idle, or nobody's, has its share too, so that the shares are the machine.
+func (p *metricsProcessor) shareOut() {
+	e := p.embodied
+	for id, b := range e.drawn {
+		if b.clock.asset.kg > 0 && b.at > 0 {
+			b.from, b.at = p.turn(b.clock, b.from, b.at)
+			e.drawn[id] = b
+		}
+	}
+	for i := range e.shares {
+		sh := &e.shares[i]
+		b := e.drawn[sh.machine]
+		if b.clock.asset.kg == 0 {
+			continue
+		}
+		var parts []part
+		if b.joules > 0 && b.at > b.from {
+			if one, ok := e.part(b.clock.asset, b.from, b.at, sh.joules/b.joules); ok {
+				p.one[0] = one
+				parts = p.one[:]
+			}
+		}
+		p.book(sh.stream, parts, sh.in.family, sh.machine, sh.rate, sh.resource)
+		p.emit(sh.stream, parts, sh.dp.Attributes(), sh.dp.Timestamp(), b.from, sh.in, &sh.out, ofMaking)
+	}
+	clear(e.shares)
+	e.shares = e.shares[:0]
+	clear(e.drawn)
+}
