@@ -37,6 +37,8 @@ type Config struct {
 	Inputs           []InputConfig          `mapstructure:"inputs"`      // besides hw.energy and carbon.energy
 	Temporality      string                 `mapstructure:"temporality"` // "": that of the input; "delta" or "cumulative"
 
+	SpanEvents bool `mapstructure:"span_events"` // whether events of spans are priced like spans
+
 	// The keys below are part of the contract but not computed yet: only the values
 	// that switch them off are accepted.
 	Embodied EmbodiedConfig   `mapstructure:"embodied"`

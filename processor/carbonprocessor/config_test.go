@@ -60,7 +60,7 @@ func TestConfigIsRead(t *testing.T) {
 		MaxStreams: 10, StaleAfter: time.Minute,
 		ElectricityPrice: ElectricityPriceConfig{Currency: "EUR"},
 		Embodied:         EmbodiedConfig{Lifetime: time.Hour},
-		Budgets:          []map[string]any{}, Inputs: []InputConfig{},
+		Budgets:          []map[string]any{}, Inputs: []InputConfig{}, SpanEvents: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("everything (-want +got):\n%s", diff)
@@ -84,6 +84,7 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 	}{
 		{"an unknown key", map[string]any{"locaton": map[string]any{"zone": "FR"}}, "locaton"},
 		{"an unknown key below", map[string]any{"location": map[string]any{"zoen": "FR"}}, "zoen"},
+		{"span_events that is no switch", map[string]any{"span_events": "some"}, "span_events"},
 		{"an unknown signal", map[string]any{"signal": "median"}, `signal: "median" is not known; use average`},
 		{"a signal that no table has", map[string]any{"signal": "marginal"}, "signal: marginal is not in any offline table; use average"},
 		{"an unknown boundary", map[string]any{"boundary": "upstream"}, `boundary: "upstream" is not known; use any, lifecycle or direct`},
