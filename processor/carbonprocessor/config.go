@@ -38,11 +38,12 @@ type Config struct {
 	Inputs           []InputConfig          `mapstructure:"inputs"`      // besides hw.energy and carbon.energy
 	Temporality      string                 `mapstructure:"temporality"` // "": that of the input; "delta" or "cumulative"
 
-	Embodied configoptional.Optional[EmbodiedConfig] `mapstructure:"embodied"` // left out: nothing embodied
-	Budgets  []BudgetConfig                          `mapstructure:"budgets"`
-	SCI      *SCIConfig                              `mapstructure:"sci"`     // nil: no carbon.sci
-	Revise   bool                                    `mapstructure:"revise"`  // whether corrections are emitted when better values come
-	Storage  *component.ID                           `mapstructure:"storage"` // extension that keeps the state; nil: it is forgotten
+	Embodied   configoptional.Optional[EmbodiedConfig] `mapstructure:"embodied"` // left out: nothing embodied
+	Budgets    []BudgetConfig                          `mapstructure:"budgets"`
+	SCI        *SCIConfig                              `mapstructure:"sci"`         // nil: no carbon.sci
+	Revise     bool                                    `mapstructure:"revise"`      // whether corrections are emitted when better values come
+	Storage    *component.ID                           `mapstructure:"storage"`     // extension that keeps the state; nil: it is forgotten
+	SpanEvents bool                                    `mapstructure:"span_events"` // whether events of spans are priced like spans
 }
 
 // LocationConfig says where the machines are.

@@ -67,7 +67,7 @@ func TestConfigIsRead(t *testing.T) {
 			Match: map[string]string{"zone": "package*"}, Attributes: map[string]string{"hw.type": "cpu"}, Method: "measured",
 		}},
 		SCI:     &SCIConfig{Per: "http.server.request.count", By: []string{"service.name"}},
-		Storage: &store,
+		Storage: &store, SpanEvents: true,
 	}
 	assert.Equal(t, want, got)
 }
@@ -89,6 +89,7 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 	}{
 		{"an unknown key", map[string]any{"locaton": map[string]any{"zone": "FR"}}, "locaton"},
 		{"an unknown key below", map[string]any{"location": map[string]any{"zoen": "FR"}}, "zoen"},
+		{"span_events that is no switch", map[string]any{"span_events": "some"}, "span_events"},
 		{"an unknown signal", map[string]any{"signal": "median"}, `signal: "median" is not known; use average`},
 		{"a signal that no table has", map[string]any{"signal": "marginal"}, "signal: marginal is not in any offline table; use average"},
 		{"an unknown boundary", map[string]any{"boundary": "upstream"}, `boundary: "upstream" is not known; use any, lifecycle or direct`},

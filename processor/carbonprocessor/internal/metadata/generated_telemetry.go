@@ -25,15 +25,19 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                          metric.Meter
-	mu                             sync.Mutex
-	registrations                  []metric.Registration
-	ProcessorCarbonPlacesUnknown   metric.Int64Counter
-	ProcessorCarbonPointsConverted metric.Int64Counter
-	ProcessorCarbonPointsDropped   metric.Int64Counter
-	ProcessorCarbonResets          metric.Int64Counter
-	ProcessorCarbonStreamsEvicted  metric.Int64Counter
-	ProcessorCarbonStreamsTracked  metric.Int64ObservableGauge
+	meter                              metric.Meter
+	mu                                 sync.Mutex
+	registrations                      []metric.Registration
+	ProcessorCarbonPlacesUnknown       metric.Int64Counter
+	ProcessorCarbonPointsConverted     metric.Int64Counter
+	ProcessorCarbonPointsDropped       metric.Int64Counter
+	ProcessorCarbonResets              metric.Int64Counter
+	ProcessorCarbonSpanEventsConverted metric.Int64Counter
+	ProcessorCarbonSpanEventsDropped   metric.Int64Counter
+	ProcessorCarbonSpansConverted      metric.Int64Counter
+	ProcessorCarbonSpansDropped        metric.Int64Counter
+	ProcessorCarbonStreamsEvicted      metric.Int64Counter
+	ProcessorCarbonStreamsTracked      metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -112,6 +116,30 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_carbon_resets",
 		metric.WithDescription("Times that a cumulative stream began anew. [Development]"),
 		metric.WithUnit("{reset}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpanEventsConverted, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_span_events_converted",
+		metric.WithDescription("Events of spans with energy that were priced. [Development]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpanEventsDropped, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_span_events_dropped",
+		metric.WithDescription("Events of spans with energy that were passed on but not priced. [Development]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpansConverted, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_spans_converted",
+		metric.WithDescription("Spans with energy that were priced. [Development]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpansDropped, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_spans_dropped",
+		metric.WithDescription("Spans with energy that were passed on but not priced. [Development]"),
+		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorCarbonStreamsEvicted, err = builder.meter.Int64Counter(

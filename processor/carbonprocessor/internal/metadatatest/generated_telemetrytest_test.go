@@ -28,6 +28,10 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorCarbonPointsConverted.Add(context.Background(), 1)
 	tb.ProcessorCarbonPointsDropped.Add(context.Background(), 1)
 	tb.ProcessorCarbonResets.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpanEventsConverted.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpanEventsDropped.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpansConverted.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpansDropped.Add(context.Background(), 1)
 	tb.ProcessorCarbonStreamsEvicted.Add(context.Background(), 1)
 	AssertEqualProcessorCarbonPlacesUnknown(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
@@ -39,6 +43,18 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorCarbonResets(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpanEventsConverted(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpanEventsDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpansConverted(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpansDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorCarbonStreamsEvicted(t, testTel,
