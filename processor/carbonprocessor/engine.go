@@ -29,6 +29,7 @@ type engine struct {
 	id       component.ID
 	build    string // version
 	counters *counters
+	live     *live
 	tracked  atomic.Int64 // streams of all pipelines, for the gauge
 	open     func(context.Context, *engine, component.Host) (intensity.Source, *offline.Provider, error)
 
@@ -38,12 +39,12 @@ type engine struct {
 	// temporality of what is emitted; unspecified: that of the input
 	temporality pmetric.AggregationTemporality
 
-	mu      sync.Mutex
-	users   int
-	began   time.Time // with the monotonic clock
-	source  intensity.Source
-	tables  *offline.Provider
-	hash    hasher
+	mu     sync.Mutex
+	users  int
+	began  time.Time // with the monotonic clock
+	source intensity.Source
+	tables *offline.Provider
+	hash   hasher
 }
 
 func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
@@ -51,8 +52,10 @@ func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	counters := newCounters(builder)
 	return &engine{
-		config: cfg, log: set.Logger, id: set.ID, build: set.BuildInfo.Version, counters: newCounters(builder), open: openSource,
+		config: cfg, log: set.Logger, id: set.ID, build: set.BuildInfo.Version, counters: counters, open: openSource,
+		live:   newLive(cfg, set.TelemetrySettings, counters),
 		inputs: inputsOf(cfg), widths: cfg.Uncertainty.widths(),
 		emits: emits{
 			bounds: cfg.Range, water: cfg.WUE > 0,
@@ -85,8 +88,11 @@ func (e *engine) begin(ctx context.Context, host component.Host) (err error) {
 		o.Observe(e.tracked.Load())
 		return nil
 	})
+	if err == nil {
+		err = e.counters.RegisterProcessorCarbonIntensityAgeCallback(e.live.observeAges)
+	}
 	if err != nil {
-		return errors.Join(err, e.source.Close())
+		return errors.Join(err, e.end())
 	}
 	e.log.Debug("attributions of the tables", zap.String("notice", otelcarbon.Notice())) // which keeps them in the binary, as the licenses want
 	return nil
@@ -99,5 +105,11 @@ func (e *engine) stop(context.Context) error {
 	if e.users--; e.users > 0 {
 		return nil
 	}
+	return e.end()
+}
+
+// end closes connections after those who use them.
+func (e *engine) end() error {
+	defer e.live.close()
 	return e.source.Close()
 }

@@ -20,6 +20,7 @@ import (
 type metricsProcessor struct {
 	engine  *engine
 	release func()
+	detach  func() // from the reports of status
 
 	mu      sync.Mutex
 	hash    hasher
@@ -38,6 +39,7 @@ type metricsProcessor struct {
 	sums    []series
 	dropped [outcomes]int64
 	resets  int64
+	usage   usage
 }
 
 func newMetricsProcessor(e *engine, release func()) *metricsProcessor {
@@ -54,10 +56,11 @@ func (p *metricsProcessor) start(ctx context.Context, host component.Host) error
 	if err := e.start(ctx, host); err != nil {
 		return err
 	}
-	places, err := newPlaces(e.config, e.source, e.tables, e.log)
+	places, err := newPlaces(e.config, e.source, e.tables, e.log, e.live.providers...) //nolint:contextcheck // names are looked up with one that has ended
 	if err != nil {
 		return errors.Join(err, e.stop(ctx))
 	}
+	p.detach = e.live.status.attach(host)
 	p.hash = e.hash
 	p.streams = newStreams(e.config.MaxStreams, e.config.StaleAfter, e.began.UnixNano())
 	p.places, p.prices = places, newPrices(e.config)
@@ -73,6 +76,7 @@ func (p *metricsProcessor) shutdown(ctx context.Context) error {
 	if p.streams == nil {
 		return nil
 	}
+	p.detach()
 	p.engine.tracked.Add(-p.counted)
 	p.streams, p.places, p.prices, p.counted = nil, nil, nil, 0
 	return p.engine.stop(ctx)
@@ -96,7 +100,7 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 
 	rms := md.ResourceMetrics()
 	for i := range rms.Len() {
-		p.resource(i, rms.At(i))
+		p.resource(i, rms.At(i)) //nolint:contextcheck // likewise
 	}
 	p.putGauges(rms)
 	p.outs = [families][2]output{} // the batch is not ours any more
@@ -355,6 +359,7 @@ func (p *metricsProcessor) touch(parts []part, at int64) {
 	for i := range parts {
 		t := &parts[i].tariff
 		g := t.gauge
+		p.usage.add(&parts[i])
 		switch {
 		case g.batch != p.batch:
 			g.batch, g.resource, g.newest = p.batch, p.index, at
@@ -362,7 +367,7 @@ func (p *metricsProcessor) touch(parts []part, at int64) {
 		case at < g.newest:
 			continue
 		}
-		g.newest, g.gramsPerKWh = at, t.slot.GramsPerKWh
+		g.newest, g.gramsPerKWh, g.slot = at, t.slot.GramsPerKWh, t.slot
 	}
 }
 

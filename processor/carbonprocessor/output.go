@@ -107,7 +107,7 @@ func (o *output) end(attrs pcommon.Map, in *input, s *series, start, at pcommon.
 	dp.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 	for q, on := range [quantities]bool{lower: o.bounds, upper: o.bounds, cost: o.cost && !s.label.embodied, water: o.water && !s.label.embodied} {
 		if on {
-			o.beside(quantity(q), dp).SetFlags(dp.Flags()) //nolint:gosec // below quantities
+			o.beside(quantity(q), dp).SetFlags(dp.Flags())
 		}
 	}
 }
