@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,6 +47,49 @@ func TestEachIsMadeByItsName(t *testing.T) {
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", p, p, p), secret)
 		})
 	}
+}
+
+// What is needed is what New does not do without, and what is had is what it takes.
+func TestWhatEachTakes(t *testing.T) {
+	wishes := map[providers.Option]func(*providers.Options){
+		providers.OptionKey:                func(o *providers.Options) { o.Key = secret },
+		providers.OptionUsername:           func(o *providers.Options) { o.Username = "somebody" },
+		providers.OptionPassword:           func(o *providers.Options) { o.Password = secret },
+		providers.OptionSignal:             func(o *providers.Options) { o.Signal = intensity.Average },
+		providers.OptionBoundary:           func(o *providers.Options) { o.Boundary = intensity.Direct },
+		providers.OptionDisableEstimations: func(o *providers.Options) { o.DisableEstimations = true },
+		providers.OptionVersion:            func(o *providers.Options) { o.Version = "v3" },
+	}
+	for _, name := range providers.Names() {
+		t.Run(name, func(t *testing.T) {
+			has, needs := providers.Takes(name)
+			makes := func(but, and providers.Option) error {
+				var o providers.Options
+				for _, n := range append([]providers.Option{and}, needs...) {
+					if n != but && n != "" {
+						wishes[n](&o)
+					}
+				}
+				_, err := providers.New(name, o)
+				return err
+			}
+			require.NoError(t, makes("", ""))
+			for _, n := range needs {
+				assert.Contains(t, has, n)
+				require.ErrorIs(t, makes(n, ""), intensity.KindConfig, n)
+			}
+			for w := range wishes {
+				if err := makes("", w); slices.Contains(has, w) {
+					assert.NoError(t, err, w)
+				} else {
+					assert.ErrorContains(t, err, "it has no "+string(w))
+				}
+			}
+		})
+	}
+	has, needs := providers.Takes("grid")
+	assert.Empty(t, has)
+	assert.Empty(t, needs)
 }
 
 func TestWhatIsRefused(t *testing.T) {

@@ -27,7 +27,8 @@ type spanBatch struct {
 	quote  quote
 
 	spans, events [outcomes]int64
-	unknown       int64 // places
+	unknown       int64           // places
+	flags         intensity.Flags // of all slots
 }
 
 func newSpanBatch(p *tracesProcessor) *spanBatch {
@@ -84,6 +85,8 @@ func (b *spanBatch) price(c claim, attrs pcommon.Map, from, to pcommon.Timestamp
 		return overflow
 	}
 
+	b.flags |= q.flags
+	b.p.engine.live.used(q.slot)
 	attrs.EnsureCapacity(attrs.Len() + written - c.replaced)
 	attrs.PutDouble(names.AttrEmissions, grams)
 	attrs.PutDouble(names.AttrGridIntensity, q.gramsPerKWh)
@@ -171,6 +174,7 @@ type quote struct {
 	power   float64          // half-width
 	slots   int              // met
 	slot    *intensity.Slot  // the last of them
+	flags   intensity.Flags  // of all of them
 	unknown bool             // a part met none, or one of another boundary
 	widths  float64          // half-widths by emissions
 	plain   float64          // half-widths by energy, for grids that emit nothing
@@ -188,7 +192,7 @@ func (q *quote) ask(at *place, from, to int64, power float64) bool {
 	if at.handle == nil {
 		return false
 	}
-	q.gramsPerKWh, q.power, q.slots, q.slot, q.unknown = 0, power, 0, nil, false
+	q.gramsPerKWh, q.power, q.slots, q.slot, q.flags, q.unknown = 0, power, 0, nil, 0, false
 	q.widths, q.plain, q.origins = 0, 0, q.origins[:0]
 	at.handle.Each(time.Unix(0, from), time.Unix(0, to), 1, q.cut)
 	if q.unknown || q.slot == nil {
@@ -223,6 +227,7 @@ func (q *quote) add(s *intensity.Slot, share float64) {
 	}
 	q.slots++
 	q.slot, q.boundary = s, s.Basis.Boundary
+	q.flags |= s.Flags
 	if q.slots == 1 && share == 1 { // there is nothing to weigh
 		return
 	}
@@ -248,6 +253,8 @@ func (b *spanBatch) report(ctx context.Context) {
 	c := b.p.engine.counters
 	c.tell(ctx, &b.spans, c.ProcessorCarbonSpansConverted, c.ProcessorCarbonSpansDropped)
 	c.tell(ctx, &b.events, c.ProcessorCarbonSpanEventsConverted, c.ProcessorCarbonSpanEventsDropped)
+	b.p.engine.live.settle(b.flags, nil)
+	b.flags = 0
 	if b.unknown > 0 {
 		c.ProcessorCarbonPlacesUnknown.Add(ctx, b.unknown)
 		b.unknown = 0

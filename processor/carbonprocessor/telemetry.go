@@ -91,6 +91,8 @@ func (p *metricsProcessor) report(ctx context.Context) {
 		c.ProcessorCarbonPlacesUnknown.Add(ctx, p.places.unknown)
 		p.places.unknown = 0
 	}
+	p.engine.live.report(ctx, &p.usage, p.gauges)
+	p.usage = usage{}
 	p.count()
 }
 

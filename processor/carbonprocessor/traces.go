@@ -16,6 +16,7 @@ import (
 type tracesProcessor struct {
 	engine  *engine
 	release func()
+	detach  func()    // from the reports of status
 	batches sync.Pool // of *spanBatch
 
 	running sync.RWMutex // read-locked while a batch is priced, so that a shutdown waits for it
@@ -41,10 +42,11 @@ func (p *tracesProcessor) start(ctx context.Context, host component.Host) error 
 	if err := e.start(ctx, host); err != nil {
 		return err
 	}
-	places, err := newPlaces(e.config, e.source, e.tables, e.log)
+	places, err := newPlaces(e.config, e.source, e.tables, e.log, e.live.providers...) //nolint:contextcheck // names are looked up with one that has ended
 	if err != nil {
 		return errors.Join(err, e.stop(ctx))
 	}
+	p.detach = e.live.status.attach(host)
 	p.hash, p.places = e.hash, places
 	return nil
 }
@@ -58,6 +60,7 @@ func (p *tracesProcessor) shutdown(ctx context.Context) error {
 	if p.places == nil {
 		return nil
 	}
+	p.detach()
 	p.places = nil
 	return p.engine.stop(ctx)
 }
