@@ -116,7 +116,19 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 		{"an input that is one already", input(map[string]any{"metric": "hw.energy"}), "inputs[0]: metric: hw.energy is an input already"},
 		{"an input that is an output", input(map[string]any{"metric": "carbon.emissions_upper"}), "carbon.emissions_upper is an output of this processor"},
 		{"an input of nobody", input(map[string]any{"metric": "x", "of": "pod"}), `inputs[0]: of: "pod" is not known; use workload or host`},
-		{"an input twice", input(map[string]any{"metric": "x"}, map[string]any{"metric": "x"}), "inputs: x stands there twice"},
+		{
+			"some of an own input with a unit", input(map[string]any{"metric": "carbon.energy", "match": map[string]any{"a": "b"}, "unit": "kJ"}),
+			"inputs[0]: metric: carbon.energy is an input already: match is the only key beside it",
+		},
+		{"an input twice", input(map[string]any{"metric": "x"}, map[string]any{"metric": "x"}), "inputs: x stands there twice, and the first takes all its points"},
+		{
+			"an input twice with one match", input(map[string]any{"metric": "x", "match": map[string]any{"a": "b"}}, map[string]any{"metric": "x", "match": map[string]any{"a": "b"}}),
+			"inputs: x stands there twice with the same match",
+		},
+		{
+			"an input in two units", input(map[string]any{"metric": "x", "unit": "J", "match": map[string]any{"a": "b"}}, map[string]any{"metric": "x", "unit": "mJ"}),
+			"inputs: x has another unit, of, kind or max_gap where it stands again",
+		},
 		{"a counter of power", input(map[string]any{"metric": "x", "unit": "W", "kind": "counter"}), "inputs[0]: kind: counter is a sum of energy, but the unit W is one of power"},
 		{"a counter of nothing", input(map[string]any{"metric": "x", "kind": "counter"}), "inputs[0]: kind: counter needs a unit"},
 		{"an input of another kind", input(map[string]any{"metric": "x", "kind": "gauge"}), `inputs[0]: kind: "gauge" is not known`},

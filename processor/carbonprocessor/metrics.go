@@ -322,16 +322,17 @@ func (p *metricsProcessor) points(f flow, in *input, scope pcommon.Instrumentati
 	out.points = f.points.Len()
 	for i := range f.points.Len() {
 		dp := f.points.At(i)
-		if len(in.match) > 0 && !fitsAll(in.match, dp.Attributes()) {
+		one := in.of(dp.Attributes())
+		if one == nil {
 			continue // nobody asked for it
 		}
 		if dp.Flags().NoRecordedValue() {
-			p.endOf(dp, in, base, out)
+			p.endOf(dp, one, base, out)
 			continue
 		}
 		r, why := read(dp, f.factor)
 		if why == converted {
-			why = p.point(dp, r, f.kind, in, base, resource, out)
+			why = p.point(dp, r, f.kind, one, base, resource, out)
 		}
 		p.dropped[why]++
 	}
