@@ -50,7 +50,7 @@ type Account struct {
 	Start  time.Time // moment of the baseline
 	At     time.Time // moment of the newest accepted reading
 	// Live is false once another account has taken over, and while the part pauses or
-	// the envelope that the remainder is told by: the total stays, no more is added and
+	// the envelope is gone that the remainder is told by: the total stays, no more is added and
 	// there is no power to tell.
 	Live  bool
 	Stats Stats // of the part's own readings; of the host only Demoted
@@ -67,7 +67,9 @@ type Stats struct {
 	OverRange   uint64        // readings above the range of the counter or of plausible power
 	Untimely    uint64        // readings not later than the one before
 
-	// Turns is how often another sensor's view of the same thing gave way to the part.
+	// Turns is how often another sensor's view of the same thing gave way to the part; of
+	// the remainder, how often its envelope ceased to tell it or began again. A power over
+	// such a moment means nothing.
 	Turns uint64
 
 	Mirrored bool // shows the counter of another die, which is counted instead

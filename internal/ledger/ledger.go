@@ -17,7 +17,9 @@ const (
 	MaxParts = 4096
 
 	maxIDLength = 256
-	otherID     = "other" // of the remainder's part
+
+	// RemainderID is that of the part which holds what no sensor of a part shows.
+	RemainderID = "other"
 )
 
 // Config of a Ledger; the zero value is usable.
@@ -116,6 +118,8 @@ type part struct {
 	step   unit.Microjoules // of the counter, debt not paid; only if clean
 	booked unit.Microjoules // of delta, what went into the account
 
+	withheld unit.Microjoules // of a model: since the envelope that holds it was settled
+
 	born             uint64 // tick of the first baseline
 	advanced, before uint64 // the last two ticks in which it got a baseline or closed an interval
 	turns            uint64 // how often it began to be counted
@@ -143,11 +147,11 @@ func (l *Ledger) Book(rs []sensor.Reading) {
 	}
 	l.chooseViews()
 	l.noteMeasured()
+	l.noteSilence()
 	sum := l.enter()
 	l.compareMirrors()
-	decided := l.decided()
 	l.settle(sum)
-	l.calibrate(sum, decided)
+	l.calibrate(sum)
 }
 
 // Pause says of a part that there is nothing to tell until its next reading, and
@@ -224,7 +228,7 @@ func (l *Ledger) admit(r *sensor.Reading) *part {
 }
 
 func (l *Ledger) register(q *sensor.Part, r *sensor.Reading) *part {
-	if q.ID == "" || q.ID == otherID || len(q.ID) > maxIDLength || len(l.byID) >= MaxParts {
+	if q.ID == "" || q.ID == RemainderID || len(q.ID) > maxIDLength || len(l.byID) >= MaxParts {
 		l.counters.Refused++
 		return nil
 	}
@@ -277,6 +281,9 @@ func (l *Ledger) enter() unit.Microjoules {
 			continue
 		}
 		e, at := p.counts()
+		if p.isHeld() {
+			p.withheld = plus(p.withheld, p.delta.Energy-e)
+		}
 		switch {
 		case p.Role != sensor.Primary:
 			p.energy = plus(p.energy, e)

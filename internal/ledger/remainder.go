@@ -44,8 +44,9 @@ const (
 //
 // Of several envelopes one decides at a time: one that is the whole host before
 // psys, then by Rank. A better one replaces it after a probation of its own, and
-// takes its debt over. While a trusted one is silent there is no remainder; while it
-// pauses another decides, if there is one.
+// takes its debt over. One that pauses, or is silent for longer than anybody waits,
+// leaves the host to its parts, or to another envelope: what it held of them counts from
+// the last settlement on, and the remainder rests.
 type envelope struct {
 	part *part
 
@@ -65,6 +66,8 @@ type envelope struct {
 	passed int // settled ticks of probation
 
 	trusted, demoted bool
+	silent           bool      // nobody waits for it: it decides nothing until it is back
+	lost             uint64    // tick from which on it decides, without telling the time before
 	decides          time.Time // since
 	debt             unit.Microjoules
 	// No sign of a wrong envelope is what of the debt comes from parts that came late,
@@ -107,7 +110,7 @@ func (l *Ledger) trustIn(e *envelope) Trust {
 
 // decided reports whether an envelope decides the energy of the host.
 func (l *Ledger) decided() bool {
-	return l.trusted != nil && !l.trusted.demoted && !l.trusted.part.paused && !l.trusted.part.standsBy()
+	return l.trusted != nil && !l.trusted.demoted && !l.trusted.silent
 }
 
 func (e *envelope) betterThan(f *envelope) bool { return compareEnvelopes(e, f) < 0 }
@@ -128,14 +131,10 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 		e.noteBack(l.read)
 	}
 	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.wasAway(l.tick) {
-		if e == l.trusted { // what came meanwhile is not settled with it, but what the remainder holds of it is owed
-			e.debt, e.excused = plus(e.debt, e.back), plus(e.excused, e.back)
+		if e == l.trusted {
+			l.lose(e)
 		}
 		e.open(l.tick) // nobody knows what it drew until now
-		if e == l.trusted {
-			l.other.paused = false
-			l.other.extend(p.at) // nor will anybody: it is not waited for
-		}
 		if l.trustIn(e) == TrustAlways && !e.trusted {
 			l.trust(e)
 		}
@@ -152,6 +151,9 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 		return
 	}
 	e.drawn = plus(e.drawn, p.delta.Energy)
+	if e == l.trusted && e.silent { // it has told that time after all
+		l.takeBack(e)
+	}
 	if l.awaits(e) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
 		return
 	}
@@ -161,13 +163,96 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 		l.trust(e)
 	}
 	e.close(l.tick)
+	if e == l.trusted && !e.demoted {
+		for _, q := range l.order {
+			q.withheld = 0
+		}
+	}
 }
 
 // pauseEnvelope leaves the host to its parts until the envelope has a reading again.
 func (l *Ledger) pauseEnvelope(e *envelope) {
+	if e == l.trusted && l.decided() {
+		l.leave(e)
+	}
 	e.begun = false
-	if e == l.trusted && !e.demoted && !e.part.standsBy() {
-		l.other.paused = true
+}
+
+// noteSilence leaves the host to its parts when nobody waits any more for the envelope
+// that decides.
+func (l *Ledger) noteSilence() {
+	e := l.trusted
+	if !l.decided() || e.part.advanced == l.tick {
+		return
+	}
+	silent := e.part.standsBy()
+	for _, p := range l.read {
+		silent = silent || p.advanced == l.tick && p.moment.Sub(e.part.last) > e.part.patience()
+	}
+	if silent {
+		l.leave(e)
+	}
+}
+
+// leave leaves the host to its parts, of all the time that is not settled.
+func (l *Ledger) leave(e *envelope) {
+	e.silent = true
+	l.other.paused = true
+	l.other.turns++
+	l.letGo(e)
+}
+
+// lose takes in that the envelope, which decides, cannot tell the time until now: it was
+// the parts'. What the remainder holds of that already is owed.
+func (l *Ledger) lose(e *envelope) {
+	e.debt, e.excused = plus(e.debt, e.back), plus(e.excused, e.back)
+	l.letGo(e)
+	l.takeBack(e)
+	e.lost = l.tick
+	l.other.extend(e.part.at) // nobody will tell it: it is not waited for
+}
+
+// takeBack lets the envelope decide again.
+func (l *Ledger) takeBack(e *envelope) {
+	e.silent = false
+	l.other.paused = false
+	l.other.turns++
+	l.hold(e.part.at)
+}
+
+// hold keeps models out from t on, if the processor is measured: what is left beside it
+// is measured by the envelope. Where the processor itself is modelled, it stays a part:
+// the envelope bounds it, and the rest is not all there is.
+func (l *Ledger) hold(t time.Time) {
+	if !l.measuresCPU() {
+		return
+	}
+	for _, hw := range l.types {
+		if hw.held.IsZero() {
+			hw.held, hw.heldTick = t, l.tick
+		}
+	}
+}
+
+// letGo lets models count again, from the last settlement on.
+func (l *Ledger) letGo(e *envelope) {
+	for _, hw := range l.types {
+		hw.held = time.Time{}
+	}
+	for _, p := range l.order {
+		withheld := p.withheld
+		if p.withheld = 0; withheld == 0 {
+			continue
+		}
+		if p.start.Before(e.settledAt) {
+			p.beginAt(e.settledAt)
+		}
+		if l.add(p, withheld) {
+			e.parts = plus(e.parts, withheld)
+			l.calibration.sum = plus(l.calibration.sum, withheld)
+		}
+		p.extend(p.last)
+		l.host.reach(p.account)
 	}
 }
 
@@ -272,6 +357,9 @@ func (e *envelope) passes(admitted bool) bool {
 }
 
 func (l *Ledger) trust(e *envelope) {
+	if !l.decided() {
+		e.lost = l.tick
+	}
 	if old := l.trusted; old != nil {
 		old.trusted, old.begun = false, false
 		if !old.demoted {
@@ -280,22 +368,15 @@ func (l *Ledger) trust(e *envelope) {
 		}
 	}
 	at := e.part.at
-	e.trusted, e.decides, l.trusted = true, at, e
-	// Beside a measured processor, what is left is measured by the envelope: nothing is
-	// modelled beside it. Where the processor itself is modelled, it stays a part: the
-	// envelope bounds it, and the rest is not all there is.
-	if l.measuresCPU() {
-		for _, hw := range l.types {
-			hw.measuredAt(at, l.tick)
-		}
-	}
+	e.trusted, e.silent, e.decides, l.trusted = true, false, at, e
+	l.hold(at)
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false
 		return
 	}
 	l.other = &part{
 		Part: &sensor.Part{
-			ID: otherID, Name: "remainder", Type: "other", Sensor: e.part.Sensor, Method: e.part.Method,
+			ID: RemainderID, Name: "remainder", Type: "other", Sensor: e.part.Sensor, Method: e.part.Method,
 			Role: sensor.Primary, Socket: -1, Die: -1, Period: e.part.Period,
 		},
 		account: account{start: at, at: at},
@@ -329,4 +410,6 @@ func (l *Ledger) bookRemainder(e *envelope) {
 func (l *Ledger) demote(e *envelope) {
 	e.demoted = true
 	l.other.closed = true
+	l.other.turns++
+	l.letGo(e)
 }

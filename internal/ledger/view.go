@@ -176,7 +176,7 @@ func (g *views) keep(tick uint64) {
 // far.
 func (v *view) holdsModelled() bool {
 	return slices.ContainsFunc(v.parts, func(p *part) bool {
-		return slices.ContainsFunc(p.covers, func(hw *hwType) bool { return hw.measured.IsZero() })
+		return slices.ContainsFunc(p.covers, (*hwType).isModelled)
 	})
 }
 

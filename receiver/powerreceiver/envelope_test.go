@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.uber.org/zap"
 
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
@@ -102,9 +103,87 @@ func TestC42ABatteryOnAChargerDoesNotHoldTheHostBack(t *testing.T) {
 		}
 		requireValue(t, md, "hw.energy", "other", remainder)
 		requireValue(t, md, "hw.host.energy", "host", float64(i)*1000+remainder)
+		if i == 14 { // who knows when it was back
+			requireNone(t, md, "hw.host.power", "host")
+			continue
+		}
 		requireValue(t, md, "hw.host.power", "host", watts)
 	}
 	assert.Zero(t, logs.FilterMessageSnippet("sum of its parts").Len(), "it is not demoted")
+}
+
+// A package of 100 W in a host of 200 W, whose controller says nothing from 110 s to 190 s.
+// It is trusted at the sixth reading; it is waited for until 130 s. Of the time that it
+// missed it tells nothing when it is back, at 200 s: that the remainder drew 0 W then, or
+// a ninth of what it draws in 210 s, would be wrong.
+func TestC43ASilentControllerLeavesEveryCollectionConsistent(t *testing.T) {
+	p, pkg := controller(5*time.Second), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 24 {
+		when := at(time.Duration(10*i) * time.Second)
+		rs := []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*1000*joule)}
+		if i < 11 || i > 19 {
+			rs = append(rs, power(p, when, 200))
+		}
+		steps = append(steps, sensortest.Step{Readings: rs})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.patience = 30 * time.Second
+	for i := range 24 {
+		md := scrape(t, s)
+		if i < 7 {
+			continue
+		}
+		if i >= 11 && i <= 13 {
+			requireNone(t, md, "hw.energy", "other")
+			requireNone(t, md, "hw.host.energy", "host")
+			continue
+		}
+		remainder := 1000 * float64(min(i, 10)-5+max(i-20, 0))
+		requireValue(t, md, "hw.energy", "other", remainder)
+		requireValue(t, md, "hw.host.energy", "host", float64(i)*1000+remainder)
+		switch {
+		case i < 11, i > 20:
+			requireValue(t, md, "hw.power", "other", 100)
+			requireValue(t, md, "hw.host.power", "host", 200)
+		case i < 20:
+			requireNone(t, md, "hw.power", "other")
+			requireValue(t, md, "hw.host.power", "host", 100)
+		default:
+			requireNone(t, md, "hw.power", "other")
+			requireNone(t, md, "hw.host.power", "host")
+		}
+	}
+}
+
+// Silent for 20 s, a controller is waited for, and tells nothing of that time. Its power
+// when it is back, at 130 s, is not that of the 10 s before.
+func TestC43AControllerThatMissedATimeHasNoPowerAtItsReturn(t *testing.T) {
+	p, pkg := controller(5*time.Second), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 15 {
+		when := at(time.Duration(10*i) * time.Second)
+		rs := []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*1000*joule)}
+		if i < 11 || i > 12 {
+			rs = append(rs, power(p, when, 200))
+		}
+		steps = append(steps, sensortest.Step{Readings: rs})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.sampler.ledger = ledger.New(ledger.Config{MaxGap: 10 * time.Second}) // or three periods, 15 s
+	s.patience = 30 * time.Second
+	for range 13 {
+		scrape(t, s)
+	}
+	back := scrape(t, s)
+	requireValue(t, back, "hw.energy", "other", 5000) // 60 s … 100 s
+	requireValue(t, back, "hw.host.energy", "host", 18_000)
+	requireNone(t, back, "hw.power", "other")
+	requireNone(t, back, "hw.host.power", "host")
+	next := scrape(t, s)
+	requireValue(t, next, "hw.energy", "other", 6000)
+	requireValue(t, next, "hw.power", "other", 100)
+	requireValue(t, next, "hw.host.power", "host", 200)
 }
 
 func TestAtTheEndTheHostWaitsForNoPart(t *testing.T) {

@@ -106,18 +106,19 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 	complete := true
 	for i := range s.accounts {
 		a := &s.accounts[i]
-		if a.Kind == ledger.PartAccount && !a.Live && hostAccount != nil {
-			a.At = hostAccount.At // something else measures it now: its total holds, and the sum needs it
-		}
 		if a == hostAccount {
 			continue
 		}
 		s.noteGap(a)
+		awaited := !s.final && s.awaited(a, hostAccount)
+		if s.holds(a, hostAccount, awaited) {
+			a.At = hostAccount.At
+		}
 		s.emit(a)
-		complete = complete && !s.awaited(a, hostAccount)
+		complete = complete && !awaited
 	}
 	// The host is the sum of its parts: without one of them it is not known.
-	if hostAccount != nil && (complete || s.final) {
+	if hostAccount != nil && complete {
 		s.emit(hostAccount)
 		for i := range s.accounts {
 			if a := &s.accounts[i]; a.Kind == ledger.PartAccount {
@@ -139,19 +140,49 @@ func (s *scraper) noteGap(a *ledger.Account) {
 	if a.Kind != ledger.PartAccount {
 		return
 	}
-	if st := s.streams[a.Part.ID]; st != nil && a.Stats.GapTime > st.gapTime {
+	st := s.streams[a.Part.ID]
+	if st == nil {
+		return
+	}
+	if a.Stats.GapTime > st.gapTime {
 		st.gapTime, s.gapped = a.Stats.GapTime, true
 	}
+	if a.Part.ID == ledger.RemainderID { // is it that of a part of the time, or of a longer one?
+		turned := a.Stats.Turns != st.turns && (a.Live || a.Energy != st.hostTotal)
+		s.gapped = s.gapped || turned || st.replaced && s.isNew(a)
+	}
+}
+
+// holds reports whether the part's total is known until the host's newest reading: where
+// something else measures it now, and where nobody waits any more for the envelope that
+// tells the remainder. The sum needs it.
+func (s *scraper) holds(a, host *ledger.Account, awaited bool) bool {
+	if a.Kind != ledger.PartAccount || host == nil {
+		return false
+	}
+	if a.Part.ID == ledger.RemainderID && !awaited && !s.isNew(a) {
+		a.Live = false // no power is told of it
+	}
+	return !a.Live
 }
 
 // awaited reports whether a part of the host has given nothing new since the host
 // was last told, and may still. One that is silent for long is not waited for: its
 // energy arrives, if ever, in the sum.
 func (s *scraper) awaited(a, host *ledger.Account) bool {
-	if a.Kind != ledger.PartAccount || host == nil || a.At.After(s.streams[a.Part.ID].inHost) {
+	if a.Kind != ledger.PartAccount || host == nil || !a.Live || s.isNew(a) {
 		return false
 	}
 	return host.At.Sub(a.At) <= max(s.patience, 3*a.Part.Period)
+}
+
+// isNew reports whether the part has told something since the host was last told.
+func (s *scraper) isNew(a *ledger.Account) bool {
+	since := a.Start
+	if st := s.streams[a.Part.ID]; st != nil {
+		since = st.inHost
+	}
+	return a.Live && a.At.After(since)
 }
 
 // tellDemoted says once that the envelope is no more what the host draws.
