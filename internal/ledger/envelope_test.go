@@ -437,3 +437,20 @@ func TestC30WhatADemotedEnvelopeHeldCountsAgain(t *testing.T) {
 	}
 	assert.Equal(t, (5+11)*10*j, b.account("model:memory").Energy, "1 … 5, and 30 … 40")
 }
+
+// An envelope of 500 W, which falls to 80 W after 100 s while the package of 400 W in it
+// goes on. What it drew lately falls by a 31st with each second: after n of them it is
+// 2400 + 12 600·(30/31)ⁿ J in 30 s. 320·n J are owed: 7680 of 8136 after 24 s, 8000 of 7950
+// after 25 s. In 30 s of its mean since the start there would still be 12 480.
+func TestC30AnEnvelopeIsDemotedByThePowerThatItHasNow(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, h := &scripted{part: pkg(0)}, &scripted{part: psys()}
+	for tick := range 140 {
+		watts := 500
+		if tick > 100 {
+			watts = 80
+		}
+		b.book(append(p.read(tick, 400), h.read(tick, watts)...)...)
+		assert.Equal(t, tick >= 125, b.account("rapl:psys").Stats.Demoted, "tick %d", tick)
+	}
+}

@@ -28,7 +28,7 @@ const (
 const (
 	probation = 5                // settled ticks in a row in which an envelope contains its parts
 	steps     = 10               // of a coarse envelope, before its probation is judged
-	maxDebt   = 30 * time.Second // of the envelope's mean power: more is no jitter
+	maxDebt   = 30 * time.Second // of the power that the envelope had lately: more is no jitter
 )
 
 // envelope compares what a sensor around the parts shows with their sum, and
@@ -60,10 +60,13 @@ type envelope struct {
 	earlier   uint64 // the settlement before that
 	settledAt time.Time
 
-	total  unit.Microjoules // drawn since, in settled ticks …
-	needed unit.Microjoules // … and by the parts, during probation
+	total  unit.Microjoules // drawn during probation, in settled ticks …
+	needed unit.Microjoules // … and by the parts
 	since  time.Time
 	passed int // settled ticks of probation
+
+	recent unit.Microjoules // drawn in the last settled ticks …
+	span   time.Duration    // … of about maxDebt
 
 	trusted, demoted bool
 	silent           bool      // nobody waits for it: it decides nothing until it is back
@@ -339,6 +342,7 @@ func (e *envelope) close(tick uint64) {
 
 func (e *envelope) beginProbation() {
 	e.passed, e.total, e.needed, e.since = 0, 0, 0, e.part.at
+	e.recent, e.span = 0, 0
 }
 
 // passes judges one settled tick of probation and reports whether it was the
@@ -369,6 +373,7 @@ func (l *Ledger) trust(e *envelope) {
 	}
 	at := e.part.at
 	e.trusted, e.silent, e.decides, l.trusted = true, false, at, e
+	e.recent, e.span = e.total, at.Sub(e.since)
 	l.hold(at)
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false
@@ -389,7 +394,6 @@ func (l *Ledger) bookRemainder(e *envelope) {
 		l.demote(e)
 		return
 	}
-	e.total = plus(e.total, e.drawn)
 	if owed := plus(e.parts, e.debt); e.drawn >= owed {
 		e.debt, e.lagged = 0, 0
 		l.add(l.other, e.drawn-owed)
@@ -401,8 +405,18 @@ func (l *Ledger) bookRemainder(e *envelope) {
 
 	e.excused = min(plus(e.excused, e.late), e.debt)
 	unexcused := e.debt - min(e.debt, plus(e.excused, e.lagged))
-	if d := e.part.at.Sub(e.since); d >= maxDebt && unexcused > e.total.Power(d).Over(maxDebt) {
+	e.reckon()
+	if e.part.at.Sub(e.since) >= maxDebt && unexcused > e.recent.Power(e.span).Over(maxDebt) {
 		l.demote(e)
+	}
+}
+
+// reckon takes what was drawn now into the recent power, in which the share of the older
+// falls.
+func (e *envelope) reckon() {
+	e.recent, e.span = plus(e.recent, e.drawn), e.span+e.part.at.Sub(e.settledAt)
+	if e.span > maxDebt {
+		e.recent, e.span = e.recent.Power(e.span).Over(maxDebt), maxDebt
 	}
 }
 
