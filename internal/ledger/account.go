@@ -76,7 +76,13 @@ type Stats struct {
 	Standby  bool // another sensor's view of the same thing is counted instead
 	Distinct bool // was taken for a mirror until its increments proved to differ
 	Demoted  bool // an envelope that did not contain its parts; also set on the remainder and the host
+
+	Short Shortfall // of an envelope that has not earned trust in a minute; else zero
 }
+
+// Shortfall is what an envelope that is not trusted showed since it is followed, and what
+// the parts drew that should be in it.
+type Shortfall struct{ Shown, Parts unit.Microwatts }
 
 // Counters is what the ledger refused, since it was created.
 type Counters struct {

@@ -346,7 +346,13 @@ func (p *part) stats() Stats {
 	case p.gauge != nil:
 		s = p.gauge.Stats()
 	}
+	var short Shortfall
+	if e := p.envelope; e != nil && e.isShort() {
+		d := e.settledAt.Sub(e.from)
+		short = Shortfall{Shown: e.shown.Power(d), Parts: e.shares.Power(d)}
+	}
 	return Stats{
+		Short: short,
 		Wraps: s.Wraps, Resets: s.Resets, Suspects: s.Suspects, Corrections: s.Corrections,
 		Gaps: s.Gaps + p.gaps - p.gaps0, GapTime: s.GapTime + p.gapTime - p.gapTime0, Turns: p.turns, OverRange: s.OverRange, Untimely: s.Untimely,
 		Mirrored: p.mirrored(), Standby: p.standsBy(), Distinct: p.mirrors != nil && p.mirrors.distinct && p.mirrors.counted != p,

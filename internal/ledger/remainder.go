@@ -65,6 +65,11 @@ type envelope struct {
 	since  time.Time
 	passed int // settled ticks of probation
 
+	shown  unit.Microjoules // drawn since begun while not trusted, in settled ticks …
+	shares unit.Microjoules // … and by the parts …
+	judged int              // … and their number
+	from   time.Time
+
 	recent unit.Microjoules // drawn in the last settled ticks …
 	span   time.Duration    // … of about maxDebt
 
@@ -162,8 +167,10 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	}
 	if e.trusted {
 		l.bookRemainder(e)
-	} else if e.passes(p.Whole || l.oneSocket()) {
+	} else if admitted := p.Whole || l.oneSocket(); e.passes(admitted) {
 		l.trust(e)
+	} else if admitted {
+		e.shown, e.shares, e.judged = plus(e.shown, e.drawn), plus(e.shares, e.parts), e.judged+1
 	}
 	e.close(l.tick)
 	if e == l.trusted && !e.demoted {
@@ -329,8 +336,14 @@ func (l *Ledger) oneSocket() bool {
 	return first != nil
 }
 
+// isShort reports whether the envelope had its time to earn trust, and did not.
+func (e *envelope) isShort() bool {
+	return e.begun && !e.trusted && e.judged >= 2*probation && e.settledAt.Sub(e.from) >= 2*maxDebt
+}
+
 func (e *envelope) open(tick uint64) {
 	e.begun = true
+	e.shown, e.shares, e.judged, e.from = 0, 0, 0, e.part.at
 	e.close(tick)
 	e.beginProbation()
 }
@@ -373,7 +386,7 @@ func (l *Ledger) trust(e *envelope) {
 	}
 	at := e.part.at
 	e.trusted, e.silent, e.decides, l.trusted = true, false, at, e
-	e.recent, e.span = e.total, at.Sub(e.since)
+	e.recent, e.span, e.judged = e.total, at.Sub(e.since), 0
 	l.hold(at)
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false

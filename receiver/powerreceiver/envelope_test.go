@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
@@ -210,4 +211,40 @@ func TestARequiredControllerThatDoesNotAnswerFailsStart(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()), "sensors::bmc::required is true, but it does not answer")
 	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+// A package of 100 W, and a controller that shows 80 W: that of another machine. After a
+// minute that is said once. From 120 s on it shows 150 W.
+func TestAnEnvelopeThatNeverContainsItsPartsIsTold(t *testing.T) {
+	p, pkg := controller(5*time.Second), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 40 {
+		when, watts := at(time.Duration(5*i)*time.Second), unit.Microwatts(80)
+		if i >= 24 {
+			watts = 150
+		}
+		steps = append(steps, sensortest.Step{Readings: []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*500*joule), power(p, when, watts)}})
+	}
+	s, logs := scripted(t, sensortest.NewFake(steps...))
+	wrong := func() (got map[string]bool) {
+		got = map[string]bool{}
+		s.sampler.eachEnvelope(func(id string, w bool) { got[id] = w })
+		return got
+	}
+	for i := range 24 {
+		scrape(t, s)
+		assert.Equal(t, map[string]bool{"bmc:host": i >= 12}, wrong(), "in collection %d", i)
+	}
+	told := logs.FilterMessageSnippet("is not used").All()
+	require.Len(t, told, 1)
+	assert.Equal(t, map[string]any{"envelope": "bmc:host", "envelope_watts": 80.0, "parts_watts": 100.0}, told[0].ContextMap())
+	assert.Contains(t, told[0].Message, "sensors::bmc::redfish")
+	var last pmetric.Metrics
+	for range 16 {
+		last = scrape(t, s)
+	}
+	assert.Equal(t, map[string]bool{"bmc:host": false}, wrong())
+	assert.Equal(t, 1, logs.FilterMessageSnippet("contains its parts after all").Len())
+	requireValue(t, last, "hw.host.power", "host", 150)
+	assert.Equal(t, 1, logs.FilterMessageSnippet("is not used").Len())
 }

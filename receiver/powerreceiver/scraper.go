@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/names"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
@@ -40,8 +42,9 @@ type scraper struct {
 	gapped bool // a part has time of unknown energy since the host was last told
 	final  bool // nothing comes any more: the host waits for no part
 
-	late    trouble // a sample that was not there in time
-	demoted bool    // told that the envelope was wrong
+	late    trouble         // a sample that was not there in time
+	demoted bool            // told that the envelope was wrong
+	short   map[string]bool // the same of envelopes that were never trusted, by hw.id; false: is trusted after all
 }
 
 // series is what has been emitted of one account, and where it begins.
@@ -103,6 +106,7 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 			s.tellDemoted(a.Stats.Demoted)
 		}
 	}
+	s.tellShort()
 	complete := true
 	for i := range s.accounts {
 		a := &s.accounts[i]
@@ -189,9 +193,58 @@ func (s *scraper) isNew(a *ledger.Account) bool {
 func (s *scraper) tellDemoted(now bool) {
 	if now && !s.demoted {
 		s.sampler.logger.Warn("the envelope of the host shows less than the parts in it; from now on the host is the sum of its parts: " +
-			"it may be the meter of another machine, or psys of a part of this one (rapl: {psys: ignore})")
+			"it may be the meter of another machine, or psys of a part of this one (rapl: {psys: ignore})", zap.Strings("envelopes", s.demotedIDs()))
 	}
 	s.demoted = now
+}
+
+func (s *scraper) demotedIDs() (ids []string) {
+	for i := range s.accounts {
+		if a := &s.accounts[i]; a.Kind == ledger.DetailAccount && a.Stats.Demoted {
+			ids = append(ids, a.Part.ID)
+		}
+	}
+	return ids
+}
+
+// tellShort says once of each envelope that it does not earn trust, and if it does after
+// all.
+func (s *scraper) tellShort() {
+	for i := range s.accounts {
+		a := &s.accounts[i]
+		if a.Kind != ledger.DetailAccount || a.Part.Role != sensor.Envelope {
+			continue
+		}
+		short, id := a.Stats.Short, a.Part.ID
+		now, before := short != ledger.Shortfall{}, s.short[id]
+		if now == before {
+			continue
+		}
+		if s.short == nil {
+			s.short = make(map[string]bool)
+		}
+		_, told := s.short[id]
+		s.short[id] = now
+		switch {
+		case !now:
+			s.sampler.logger.Info("an envelope of the host contains its parts after all", zap.String("envelope", id))
+		case !told:
+			s.sampler.logger.Warn("an envelope of the host is not used: it has not contained the parts in it for "+
+				"five samples in a row since it is read; "+whatToDo(a.Part),
+				zap.String("envelope", id), zap.Float64("envelope_watts", short.Shown.Watts()), zap.Float64("parts_watts", short.Parts.Watts()))
+		}
+	}
+}
+
+// whatToDo says what may be wrong with an envelope, and the remedy.
+func whatToDo(p *sensor.Part) string {
+	switch p.Sensor {
+	case names.SensorBMC:
+		return "it may be the meter of another machine or of another chassis: see sensors::bmc::redfish::endpoint and chassis, or leave bmc out"
+	case names.SensorRAPL, names.SensorPerf:
+		return "psys may be that of a part of the machine: set rapl: {psys: ignore}"
+	}
+	return "it may be the meter of another machine or of a part of this one: leave " + p.Sensor + " out of sensors, or correct its rule"
 }
 
 // emit records the points of one account, or nothing if it has not advanced.
