@@ -53,6 +53,7 @@ type envelope struct {
 	begun     bool
 	drawn     unit.Microjoules // by the envelope since it was settled …
 	parts     unit.Microjoules // … by all live parts …
+	due       unit.Microjoules // … thereof until its newest reading …
 	late      unit.Microjoules // … thereof by parts that missed the last settlement …
 	lag       unit.Microjoules // … and by slow ones in intervals that span it: so much may have lagged
 	back      unit.Microjoules // … and, of all of it, from before the last settlement, which the remainder holds
@@ -158,7 +159,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	if p.advanced != l.tick {
 		return
 	}
-	e.drawn = plus(e.drawn, p.delta.Energy)
+	e.drawn, e.due = plus(e.drawn, p.delta.Energy), e.parts
 	if e == l.trusted && e.silent { // it has told that time after all
 		l.takeBack(e)
 	}
@@ -178,6 +179,23 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 			q.withheld = 0
 		}
 	}
+}
+
+// Finish books what is known of the remainder, without waiting for parts that have not
+// told their share of it. Call it after the last Book, when no other will follow.
+func (l *Ledger) Finish() {
+	e := l.trusted
+	if !l.decided() || !e.begun {
+		return
+	}
+	if owed := plus(e.due, e.debt); e.drawn > owed {
+		l.add(l.other, e.drawn-owed)
+	}
+	if e.drawn > 0 {
+		l.other.extend(e.part.at)
+		l.host.reach(l.other.account)
+	}
+	e.close(l.tick)
 }
 
 // pauseEnvelope leaves the host to its parts until the envelope has a reading again.
@@ -349,7 +367,7 @@ func (e *envelope) open(tick uint64) {
 }
 
 func (e *envelope) close(tick uint64) {
-	e.drawn, e.parts, e.late, e.lag, e.back = 0, 0, 0, 0, 0
+	e.drawn, e.parts, e.due, e.late, e.lag, e.back = 0, 0, 0, 0, 0, 0
 	e.earlier, e.settled, e.settledAt = e.settled, tick, e.part.at
 }
 

@@ -1,8 +1,10 @@
 package powerreceiver
 
 import (
+	"context"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -247,4 +249,45 @@ func TestAnEnvelopeThatNeverContainsItsPartsIsTold(t *testing.T) {
 	assert.Equal(t, 1, logs.FilterMessageSnippet("contains its parts after all").Len())
 	requireValue(t, last, "hw.host.power", "host", 150)
 	assert.Equal(t, 1, logs.FilterMessageSnippet("is not used").Len())
+}
+
+// asker is a controller of 200 W that tells every 5 s, and when it is asked.
+type asker struct {
+	sensortest.Fake
+	asked bool
+}
+
+func (a *asker) Ask(context.Context) { a.asked = true }
+
+// A package of 100 W in it. It is trusted after 25 s and has left 1500 J at 40 s. The
+// receiver is stopped at 42.05 s: until then it draws 410 J, and the package, which is
+// read 0.1 s after the sample before, 210 J.
+func TestAtTheEndTheControllerIsAskedOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, pkg, whole := time.Now(), rapl("package-0", "cpu", sensor.Primary, 0), controller(5*time.Second)
+		bmc := &asker{}
+		bmc.Next = func(n int, now time.Time) (step sensortest.Step) {
+			if n%5 == 0 || bmc.asked {
+				step.Readings = []sensor.Reading{power(whole, now, 200)}
+			}
+			if bmc.asked {
+				step.Readings[0].At = began.Add(42_050 * time.Millisecond)
+			}
+			return step
+		}
+		s, _ := scripted(t, bmc, &sensortest.Fake{Next: func(_ int, now time.Time) sensortest.Step {
+			return sensortest.Step{Readings: []sensor.Reading{counting(pkg, now, unit.Microjoules(now.Sub(began).Milliseconds())*joule/10)}}
+		}})
+		require.NoError(t, s.sampler.start(t.Context()))
+		time.Sleep(42_050 * time.Millisecond)
+		between(s.sampler, func() {
+			parts, _ := energies(s.sampler)
+			assert.InDelta(t, 1500, parts["other"], 1e-9)
+		})
+		s.sampler.sampleLast(t.Context())
+		parts, host := energies(s.sampler)
+		assert.InDelta(t, 1500+410-210, parts["other"], 1e-9)
+		assert.InDelta(t, 4210+1700, host, 1e-9)
+		require.NoError(t, s.sampler.stop(t.Context()))
+	})
 }

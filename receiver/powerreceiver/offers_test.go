@@ -23,10 +23,13 @@ import (
 type offers struct {
 	sensortest.Fake
 	failed map[sensor.Class]uint64
+	asked  bool
 }
 
 func (*offers) Wrap() time.Duration { return time.Hour }
 func (*offers) Describe() string    { return "fine" }
+
+func (o *offers) Ask(context.Context) { o.asked = true }
 
 func (*offers) Instances(dst []sensor.Instance) []sensor.Instance {
 	return append(dst, sensor.Instance{})
@@ -81,7 +84,8 @@ func assertions(t *testing.T) []string {
 }
 
 func TestWhatTheReceiverAsksOfASensorSurvivesTheGuard(t *testing.T) {
-	s := guard.New("fake", &offers{}, time.Second)
+	inner := &offers{}
+	s := guard.New("fake", inner, time.Second)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	_, err := s.Read(t.Context(), nil)
 	require.NoError(t, err)
@@ -93,6 +97,13 @@ func TestWhatTheReceiverAsksOfASensorSurvivesTheGuard(t *testing.T) {
 		"sensor.Attributor": func(s sensor.Sensor) bool {
 			a, ok := s.(sensor.Attributor)
 			return ok && len(a.Processes(nil)) == 1 && len(a.Instances(nil)) == 1 && len(a.Loads(nil)) == 1
+		},
+		"sensor.Asker": func(s sensor.Sensor) bool {
+			a, ok := s.(sensor.Asker)
+			if ok {
+				a.Ask(t.Context())
+			}
+			return ok && inner.asked
 		},
 		"sensor.Pauser": func(s sensor.Sensor) bool { _, ok := s.(sensor.Pauser); return ok },
 	} {

@@ -86,6 +86,7 @@ type sampler struct {
 	paused   []*sensor.Part  // in the last sample
 	measured map[string]bool // hw.type of parts that a sensor gave, now or before
 	sampled  time.Time       // when the last sample began
+	last     atomic.Bool     // no sample follows the next
 	stopped  bool
 
 	crossCheck crossCheck
@@ -316,8 +317,10 @@ func (s *sampler) sampleNow(ctx context.Context, wait, age time.Duration) bool {
 // a counter that is refreshed rarely looks like a glitch and is held back until the
 // next sample, of which there will be none.
 func (s *sampler) sampleLast(ctx context.Context) {
+	s.last.Store(true)
 	select {
 	case <-s.reading:
+		s.askLast(ctx)
 		rest := lastGap - time.Since(s.sampled)
 		s.reading <- struct{}{}
 		select {
@@ -327,6 +330,18 @@ func (s *sampler) sampleLast(ctx context.Context) {
 	default: // one is being taken
 	}
 	s.sampleNow(ctx, freshWait, 0)
+}
+
+// askLast has sensors that ask at their own pace ask once more: what they would tell
+// later, nobody will hear.
+func (s *sampler) askLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, freshWait)
+	defer cancel()
+	for _, src := range s.sources {
+		if a, ok := src.sensor.(sensor.Asker); ok {
+			a.Ask(ctx)
+		}
+	}
 }
 
 // isReading names the sensor that is being read.
@@ -357,6 +372,9 @@ func (s *sampler) sample(ctx context.Context) {
 		s.ledger.Pause(p)
 	}
 	s.ledger.Book(readings)
+	if s.last.Load() {
+		s.ledger.Finish()
+	}
 	if told {
 		s.ledger.Attribute(used)
 		s.reads = s.workload.Stats()

@@ -49,6 +49,7 @@ type reader struct {
 
 	cancel context.CancelFunc
 	done   chan struct{}
+	out    chan chan struct{} // who wants a question out of turn, and waits for its end
 
 	// Of the goroutine.
 	last   sample // the newest measurement that differed
@@ -72,7 +73,7 @@ type failures struct {
 }
 
 func newReader(src source, c Config) *reader {
-	return &reader{src: src, interval: c.Interval, maxAge: c.MaxAge, silent: &sensor.Problem{
+	return &reader{src: src, interval: c.Interval, maxAge: c.MaxAge, out: make(chan chan struct{}), silent: &sensor.Problem{
 		Sensor: sensorName, Class: sensor.IO, Path: src.where(),
 		Err:    fmt.Errorf("no answer for longer than %v", c.MaxAge),
 		Remedy: "the management controller is slow or hangs",
@@ -97,15 +98,42 @@ func (r *reader) run(ctx context.Context) {
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var started time.Time
 	for ctx.Err() == nil {
+		var waits chan struct{}
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case waits = <-r.out:
+			if r.failed > 0 || time.Since(started) < leastInterval {
+				close(waits)
+				continue
+			}
 		}
-		started := time.Now()
+		started = time.Now()
 		pause := r.ask(ctx)
 		timer.Reset(max(pause-time.Since(started), 0))
+		if waits != nil {
+			close(waits)
+		}
+	}
+}
+
+// Ask implements sensor.Asker.
+func (r *reader) Ask(ctx context.Context) {
+	answered := make(chan struct{})
+	select {
+	case r.out <- answered:
+	case <-ctx.Done():
+		return
+	case <-r.done:
+		return
+	}
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	case <-r.done:
 	}
 }
 

@@ -461,3 +461,56 @@ func BenchmarkQuestion(b *testing.B) {
 		}
 	}
 }
+
+func TestAskAsksOutOfTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := false
+		r, s := begin(t, func(context.Context, int) (sample, error) {
+			if fails {
+				return sample{}, errors.New("connection refused")
+			}
+			time.Sleep(100 * time.Millisecond)
+			return watts(300, "")
+		})
+		tick(2 * time.Second)
+		_, err := r.Read(t.Context(), nil)
+		require.NoError(t, err)
+		begun := time.Now()
+		for range 2 { // the second is a moment later
+			r.Ask(t.Context())
+			assert.Equal(t, 2, s.count())
+			assert.Equal(t, 100*time.Millisecond, time.Since(begun))
+		}
+		rs, err := r.Read(t.Context(), nil)
+		require.NoError(t, err)
+		require.Len(t, rs, 1)
+		assert.Equal(t, time.Now(), rs[0].At)
+
+		fails = true
+		tick(5 * time.Second)
+		asked := s.count()
+		r.Ask(t.Context())
+		assert.Equal(t, asked, s.count(), "after a failure it keeps its pauses")
+		require.NoError(t, r.Close())
+		r.Ask(t.Context())
+	})
+}
+
+func TestAskWaitsForNoneThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := begin(t, func(ctx context.Context, n int) (sample, error) {
+			if n > 0 {
+				<-ctx.Done()
+			}
+			return watts(300, "")
+		})
+		for range 2 { // the first has it asked, the second finds it asking
+			tick(2 * time.Second)
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			r.Ask(ctx)
+			cancel()
+			assert.Equal(t, time.Second, time.Since(begun))
+		}
+	})
+}
