@@ -38,6 +38,11 @@ const (
 	pollDeadline  = time.Minute // for one question with all its requests; the first has many
 	closeDeadline = 3 * time.Second
 	longestPause  = 5 * time.Minute
+	// refusedPause is the time after a controller that has answered before refused the
+	// credentials for the first time: mostly its sessions are used up, or it was restarted.
+	// With it the first three attempts take 90 s and more, and the pauses reach 5 minutes
+	// with the fifth; controllers lock an account after 3 to 5 failures within a minute or few.
+	refusedPause = 30 * time.Second
 )
 
 // reader implements sensor.Sensor. All that is below mu is shared with the
@@ -52,9 +57,10 @@ type reader struct {
 	out    chan chan struct{} // who wants a question out of turn, and waits for its end
 
 	// Of the goroutine.
-	last   sample // the newest measurement that differed
-	lastAt time.Time
-	failed int // questions in a row
+	last    sample // the newest measurement that differed
+	lastAt  time.Time
+	failed  int // questions in a row
+	refused int // questions since the last answer
 
 	mu      sync.Mutex
 	part    *sensor.Part
@@ -158,10 +164,13 @@ func (r *reader) ask(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		r.failed++
+		if errors.Is(err, errDenied) {
+			r.refused++
+		}
 		r.publish(nil, newProblem(r.src.where(), err))
 		return r.pause(err, rand.Float64()) //nolint:gosec // spreads requests, guards nothing
 	}
-	r.failed = 0
+	r.failed, r.refused = 0, 0
 	r.publish(&s, nil)
 	return r.interval
 }
@@ -184,16 +193,18 @@ func (r *reader) check(s sample) error {
 // pause is the time until the next question after failures in a row. Jitter is in
 // [0, 1) and only lengthens it.
 func (r *reader) pause(err error, jitter float64) time.Duration {
-	d := r.interval
-	class := classify(err)
+	d, times := r.interval, r.failed
+	class, answered := classify(err), r.last.name != ""
 	switch {
 	case errors.Is(err, errForbidden): // costs the controller nothing
-	case class == sensor.Permission, class == sensor.Absent && r.last.name == "":
+		times = 1
+	case class == sensor.Permission && answered:
+		d, times = max(d, refusedPause), r.refused
+	case class == sensor.Permission, class == sensor.Absent && !answered:
 		d = max(d, longestPause)
-	default:
-		for n := r.failed; n > 1 && d < longestPause; n-- {
-			d = min(2*d, longestPause)
-		}
+	}
+	for ; times > 1 && d < longestPause; times-- {
+		d = min(2*d, longestPause)
 	}
 	return d + time.Duration(jitter*float64(d)/4)
 }

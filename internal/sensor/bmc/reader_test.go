@@ -514,3 +514,28 @@ func TestAskWaitsForNoneThatHangs(t *testing.T) {
 		}
 	})
 }
+
+// After the nth refusal since the last answer: 30, 60, 120, 240, 300 s, each up to a quarter
+// longer. A failure of another kind among them brings the account no nearer to its lock,
+// nor farther from it.
+func TestReadC43ARefusalAfterAnswersIsTriedAgainSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s := begin(t, func(_ context.Context, n int) (sample, error) {
+			switch n {
+			case 0, 7, 12:
+				return watts(300, "")
+			case 10:
+				return sample{}, errors.New("connection refused")
+			}
+			return sample{}, denied("refused", "wait")
+		})
+		tick(time.Hour)
+		// 10 is the third failure in a row: 5, 10, 20 s. 11 is the third refusal.
+		for i, seconds := range []int{5, 30, 60, 120, 240, 300, 300, 5, 30, 60, 20, 120, 5} {
+			least := time.Duration(seconds) * time.Second
+			gap := s.times[i+1].Sub(s.times[i])
+			assert.GreaterOrEqual(t, gap, least, i)
+			assert.LessOrEqual(t, gap, least*5/4, i)
+		}
+	})
+}
