@@ -117,6 +117,8 @@ type part struct {
 	event  energy.Event
 	step   unit.Microjoules // of the counter, debt not paid; only if clean
 	booked unit.Microjoules // of delta, what went into the account
+	dark   time.Duration    // of unknown energy, which ended
+	darkAt time.Time        // when it began
 
 	withheld unit.Microjoules // of a model: since the envelope that holds it was settled
 
@@ -145,6 +147,7 @@ func (l *Ledger) Book(rs []sensor.Reading) {
 			l.read = append(l.read, p)
 		}
 	}
+	l.excuseGaps()
 	l.chooseViews()
 	l.noteMeasured()
 	l.noteSilence()
@@ -252,6 +255,7 @@ func (l *Ledger) insert(p *part) {
 // take advances the part's counter or gauge.
 func (p *part) take(r *sensor.Reading, tick uint64) {
 	p.tick, p.moment, p.booked, p.step = tick, r.At, 0, 0
+	gaps := p.readerStats().GapTime
 	if p.gauge != nil {
 		p.delta, p.event = p.gauge.Advance(r.At, r.Power)
 		p.step = p.delta.Energy
@@ -263,6 +267,7 @@ func (p *part) take(r *sensor.Reading, tick uint64) {
 			p.step = p.delta.Energy + owed - p.counter.Debt()
 		}
 	}
+	p.dark, p.darkAt = p.readerStats().GapTime-gaps, p.last
 	if p.event.Has(energy.Baseline) || !p.delta.To.IsZero() {
 		p.paused = false
 		p.before, p.advanced, p.last = p.advanced, tick, r.At
@@ -338,14 +343,19 @@ func (p *part) tell() Account {
 	return a
 }
 
-func (p *part) stats() Stats {
-	var s energy.Stats
+// readerStats are those of its readings, whether it was counted or not.
+func (p *part) readerStats() energy.Stats {
 	switch {
 	case p.counter != nil:
-		s = p.counter.Stats()
+		return p.counter.Stats()
 	case p.gauge != nil:
-		s = p.gauge.Stats()
+		return p.gauge.Stats()
 	}
+	return energy.Stats{}
+}
+
+func (p *part) stats() Stats {
+	s := p.readerStats()
 	var short Shortfall
 	if e := p.envelope; e != nil && e.isShort() {
 		d := e.settledAt.Sub(e.from)
