@@ -202,3 +202,44 @@ func TestTheFirstReadOfAnotherSensorIsNotWaitedFor(t *testing.T) {
 		require.NoError(t, s.sampler.stop(t.Context()))
 	})
 }
+
+// A chip whose channels are all switched off is there, has nothing to say and reports
+// nothing.
+func TestARequiredSensorHasToGiveAReading(t *testing.T) {
+	nothing := func(int, time.Time) sensortest.Step { return sensortest.Step{} }
+	for name, tc := range map[string]struct {
+		sensor string
+		next   func(n int, now time.Time) sensortest.Step
+		waits  time.Duration
+		err    string
+	}{
+		"none": {"hwmon", nothing, 5 * time.Second, "sensors::hwmon::required is true, but it has no reading within 5s"},
+		"after two seconds": {"hwmon", func(n int, now time.Time) sensortest.Step {
+			if n < 20 { // one each 0.1 s
+				return sensortest.Step{}
+			}
+			return twoSockets()[0]
+		}, 2 * time.Second, ""},
+		"none, because it pauses": {"battery", func(int, time.Time) sensortest.Step {
+			return sensortest.Step{Paused: []*sensor.Part{controller(0)}}
+		}, 0, ""},
+		"none, because all is measured": {"model", nothing, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := scripted(t, &sensortest.Fake{Next: tc.next})
+				src := s.sampler.sources[0]
+				src.name, src.required = tc.sensor, true
+				began := time.Now()
+				err := s.sampler.start(t.Context())
+				if tc.err == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, tc.err)
+				}
+				assert.Equal(t, tc.waits, time.Since(began))
+				require.NoError(t, s.sampler.stop(t.Context()))
+			})
+		})
+	}
+}

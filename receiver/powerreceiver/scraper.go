@@ -192,7 +192,7 @@ func (s *scraper) isNew(a *ledger.Account) bool {
 // tellDemoted says once that the envelope is no more what the host draws.
 func (s *scraper) tellDemoted(now bool) {
 	if now && !s.demoted {
-		s.sampler.logger.Warn("the envelope of the host shows less than the parts in it; from now on the host is the sum of its parts: " +
+		s.sampler.logger.Warn("the envelope of the host shows less than the parts in it; from now on the host is the sum of its parts: "+
 			"it may be the meter of another machine, or psys of a part of this one (rapl: {psys: ignore})", zap.Strings("envelopes", s.demotedIDs()))
 	}
 	s.demoted = now
