@@ -384,6 +384,7 @@ func (s *sampler) sample(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	s.observeIdle(ctx, began)
+	s.checkIdleKeys(began)
 	s.record.sampled(ctx, time.Since(began))
 }
 
