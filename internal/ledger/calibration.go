@@ -86,7 +86,7 @@ func (l *Ledger) calibrate(sum unit.Microjoules) {
 	extra := c.extra(c.sum, c.time)
 	c.sum, c.time = 0, 0
 	if l.add(l.other, extra) && e != nil && e.begun && e.settled != l.tick { // it may tell that time after all
-		e.parts = plus(e.parts, extra)
+		e.parts, e.guess = plus(e.parts, extra), plus(e.guess, extra)
 	}
 }
 

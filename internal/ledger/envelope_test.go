@@ -370,6 +370,14 @@ func TestC43AnEnvelopeThatFallsSilentLeavesTheHostToItsParts(t *testing.T) {
 			until: map[int]total{10: {50 + 150, 25}, 40: {200, 25}, 41: {200 + 310, 180}, 60: {200 + 500, 275}},
 			after: map[int]total{61: {700 + 775, 280}, 62: {1505, 280}, 70: {1745, 280}},
 		},
+		{
+			// Of the 4080 J in tick 61 the parts have 2805, and 50·40 are more than the rest. They have
+			// told that time: nothing is owed for it.
+			name: "psys and a calibration that is too high", config: ledger.Config{Calibration: ledger.Calibration{Offset: 40 * unit.Watt}},
+			envelope: source{part: psys(), watts: 80}, live: true,
+			until: map[int]total{10: {200 + 150, 25}, 40: {350, 25}, 41: {350 + 31*40, 180}, 60: {350 + 50*40, 275}},
+			after: map[int]total{61: {2350, 280}, 62: {2380, 280}, 70: {2620, 280}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := open(t, c.config)

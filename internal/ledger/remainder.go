@@ -54,6 +54,7 @@ type envelope struct {
 	drawn     unit.Microjoules // by the envelope since it was settled …
 	parts     unit.Microjoules // … by all live parts …
 	due       unit.Microjoules // … thereof until its newest reading …
+	guess     unit.Microjoules // … or guessed while it was silent, by models and the calibration …
 	late      unit.Microjoules // … thereof by parts that missed the last settlement …
 	lag       unit.Microjoules // … and by slow ones in intervals that span it: so much may have lagged
 	back      unit.Microjoules // … and, of all of it, from before the last settlement, which the remainder holds
@@ -155,6 +156,9 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	e.parts = plus(e.parts, sum)
 	for _, q := range l.read {
 		e.noteLate(q)
+		if e.silent && q.Method == sensor.Modelled {
+			e.guess = plus(e.guess, q.booked)
+		}
 	}
 	if p.advanced != l.tick {
 		return
@@ -276,7 +280,7 @@ func (l *Ledger) letGo(e *envelope) {
 			p.beginAt(e.settledAt)
 		}
 		if l.add(p, withheld) {
-			e.parts = plus(e.parts, withheld)
+			e.parts, e.guess = plus(e.parts, withheld), plus(e.guess, withheld)
 			l.calibration.sum = plus(l.calibration.sum, withheld)
 		}
 		p.extend(p.last)
@@ -367,7 +371,7 @@ func (e *envelope) open(tick uint64) {
 }
 
 func (e *envelope) close(tick uint64) {
-	e.drawn, e.parts, e.due, e.late, e.lag, e.back = 0, 0, 0, 0, 0, 0
+	e.drawn, e.parts, e.due, e.guess, e.late, e.lag, e.back = 0, 0, 0, 0, 0, 0, 0
 	e.earlier, e.settled, e.settledAt = e.settled, tick, e.part.at
 }
 
@@ -428,8 +432,9 @@ func (l *Ledger) bookRemainder(e *envelope) {
 	if owed := plus(e.parts, e.debt); e.drawn >= owed {
 		e.debt, e.lagged = 0, 0
 		l.add(l.other, e.drawn-owed)
-	} else {
-		e.debt, e.lagged = owed-e.drawn, max(e.lagged, e.lag)
+	} else { // what was guessed too high has told that time, and is not owed
+		over := e.parts - min(e.parts, e.drawn)
+		e.debt, e.lagged = owed-e.drawn-min(over, e.guess), max(e.lagged, e.lag)
 	}
 	l.other.extend(e.part.at)
 	l.host.reach(l.other.account)
