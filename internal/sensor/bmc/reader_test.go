@@ -148,10 +148,10 @@ func TestReadC43StaleRepeat(t *testing.T) {
 	t.Run("C43 the service repeats value and Date", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := load(t, "modern")
+			m.frozen = "Tue, 24 Nov 2026 03:00:00 GMT" // before the first question
 			s, err := Open("", Config{Redfish: m.bubble()})
 			require.NoError(t, err)
 			defer s.Close()
-			m.do(func() { m.frozen = "Tue, 24 Nov 2026 03:00:00 GMT" })
 			tick(31 * time.Second)
 			_, err = s.Read(t.Context(), nil)
 			require.NoError(t, err)
@@ -464,9 +464,9 @@ func BenchmarkQuestion(b *testing.B) {
 
 func TestAskAsksOutOfTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fails := false
+		var fails atomic.Bool
 		r, s := begin(t, func(context.Context, int) (sample, error) {
-			if fails {
+			if fails.Load() {
 				return sample{}, errors.New("connection refused")
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -486,7 +486,7 @@ func TestAskAsksOutOfTurn(t *testing.T) {
 		require.Len(t, rs, 1)
 		assert.Equal(t, time.Now(), rs[0].At)
 
-		fails = true
+		fails.Store(true)
 		tick(5 * time.Second)
 		asked := s.count()
 		r.Ask(t.Context())
