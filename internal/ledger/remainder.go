@@ -412,6 +412,7 @@ func (l *Ledger) trust(e *envelope) {
 	l.hold(at)
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false
+		l.other.turns++
 		return
 	}
 	l.other = &part{

@@ -291,3 +291,32 @@ func TestAtTheEndTheControllerIsAskedOnceMore(t *testing.T) {
 		require.NoError(t, s.sampler.stop(t.Context()))
 	})
 }
+
+// Until an envelope is trusted, a calibration of 10 W tells the remainder: the collection in
+// which that happens has the power of neither. It is the one at 25 s, with the sixth reading,
+// but the remainder has nothing of the envelope before the next one, at 30 s, 100 W.
+func TestAnEnvelopeThatTakesOverFromACalibrationMixesNoPowers(t *testing.T) {
+	p, pkg := controller(5*time.Second), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 8 {
+		when := at(time.Duration(5*i) * time.Second)
+		steps = append(steps, sensortest.Step{Readings: []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*500*joule), power(p, when, 200)}})
+	}
+	s, _ := scripted(t, sensortest.NewFake(steps...))
+	s.sampler.ledger = ledger.New(ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}})
+	for i := range 8 {
+		md := scrape(t, s)
+		switch {
+		case i == 5:
+			requireNone(t, md, "hw.power", "other")
+			requireNone(t, md, "hw.host.power", "host")
+			requireValue(t, md, "hw.energy", "other", 250)
+		case i > 5:
+			requireValue(t, md, "hw.power", "other", 100)
+			requireValue(t, md, "hw.host.power", "host", 200)
+		case i > 1:
+			requireValue(t, md, "hw.power", "other", 10)
+			requireValue(t, md, "hw.host.power", "host", 110)
+		}
+	}
+}
