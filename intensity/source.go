@@ -55,6 +55,7 @@ type Caps struct {
 	Settle      time.Duration // age after which a measured slot is not revised any more
 	Rate        Rate          // what the provider allows; the zero value for no limit
 	Network     bool          // false for tables
+	Locates     bool          // Resolve may make a request, which counts towards Rate
 	Attribution string        // text to show where the data are shown
 }
 
@@ -100,7 +101,8 @@ type Source interface {
 	// Handle resolves the place once and keeps its slots at hand. It does not wait
 	// for data. Equal queries share one Handle.
 	Handle(q Query) (*Handle, error)
-	// Close ends what runs in the background and waits for it. Handles keep
-	// answering with what they hold. It may be called twice.
+	// Close ends what runs in the background and waits for it, but not for ever: where a
+	// provider goes on with a request after its context has ended, the error names the
+	// provider. Handles keep answering with what they hold. It may be called twice.
 	Close() error
 }

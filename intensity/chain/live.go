@@ -27,15 +27,38 @@ type livePlace struct {
 	coarse    []*intensity.Slot // of tables; may be empty
 	handle    *intensity.Handle
 
-	turn       chan struct{} // held by who resolves
+	turn   chan struct{} // held by who resolves
+	handed atomic.Bool   // somebody has the Handle
+	wanted atomic.Bool   // and reads it: it is renewed in the background
+	idle   atomic.Bool   // nobody has asked for long: the Handle has no live values
+	kept   atomic.Bool   // the source remembers it
+	used   atomic.Int64  // when it was asked for last, ns since 1970
+
 	rebuilding sync.Mutex
-	wanted     atomic.Bool // by a Handle: it is renewed in the background
 
 	mu       sync.Mutex // never held while somebody is asked
 	zones    []*zone    // by upstream; nil: not resolved, or not covered
 	refusals []error    // why not
 	again    time.Time
 	resolved bool
+}
+
+func (p *livePlace) use(now time.Time) {
+	p.used.Store(now.UnixNano())
+	p.idle.Store(false)
+}
+
+// unresolved reports whether it is time to find the place's zones, or when it is.
+func (p *livePlace) unresolved(now time.Time) (due bool, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.resolved:
+		return false, time.Time{}
+	case now.Before(p.again):
+		return false, p.again
+	}
+	return true, now
 }
 
 func (p *livePlace) maxStale() time.Duration {
@@ -72,7 +95,7 @@ func (s *source) resolve(ctx context.Context, p *livePlace) error {
 	zones := slices.Clone(p.zones)
 	p.mu.Unlock()
 	var refusals []error
-	done := true
+	done, wait := true, time.Minute
 	for i, u := range p.upstreams {
 		if zones[i] != nil {
 			continue
@@ -90,12 +113,14 @@ func (s *source) resolve(ctx context.Context, p *livePlace) error {
 		default:
 			refusals = append(refusals, err)
 			k := kind(err)
+			if full, ok := errors.AsType[usedUpError](err); ok {
+				wait = min(wait, full.as.RetryAfter)
+			}
 			done = done && (k == intensity.KindZone || k == intensity.KindBasis || k == intensity.KindPlan)
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait := time.Minute
 	if done { // places and plans change, if rarely
 		wait = refusedFor
 	}
@@ -239,6 +264,9 @@ func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Ti
 
 // rebuild gives the handle of a place what is known now.
 func (s *source) rebuild(p *livePlace, now time.Time) {
+	if p.idle.Load() {
+		return
+	}
 	p.rebuilding.Lock()
 	defer p.rebuilding.Unlock()
 	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)), now.Add(atHand))

@@ -19,7 +19,7 @@ const secret = "s3cr3t-Pa55"
 
 func TestDependencies(t *testing.T) {
 	const mod = "github.com/otelcarbon/otelcarbon"
-	deptest.Only(t, mod, "golang.org/x/sync/singleflight")
+	deptest.Only(t, mod)
 	deptest.Never(t, "any Go program may use them", "go.opentelemetry.io", mod+"/receiver", mod+"/processor", mod+"/instrumentation")
 }
 
