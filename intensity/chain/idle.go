@@ -54,6 +54,7 @@ func (s *source) forget(p *livePlace) {
 	p.rebuilding.Lock()
 	defer p.rebuilding.Unlock()
 	p.idle.Store(true)
+	p.shown = nil
 	if g, err := intensity.NewGrid(p.coarse, nil); err == nil {
 		p.handle.Set(g)
 	}

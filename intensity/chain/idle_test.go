@@ -23,8 +23,8 @@ func TestWhatNobodyReadsIsNotRenewed(t *testing.T) {
 		}
 		n := len(live.requests())
 		assert.InDelta(t, 25, n, 1, "at once, and 5 to 12 minutes after each hour; it is 10 past")
-		time.Sleep(24 * time.Hour) // idle after 3 of them
-		assert.LessOrEqual(t, len(live.requests())-n, 3)
+		time.Sleep(24 * time.Hour) // idle after 3 of them, and perhaps that of 12 o'clock is still to come
+		assert.LessOrEqual(t, len(live.requests())-n, 4)
 		n = len(live.requests())
 		gets, _, _ := store.counts()
 		assert.Equal(t, 1, gets)

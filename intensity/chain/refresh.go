@@ -145,8 +145,8 @@ func (j *jobs) start(key any, f func()) {
 
 func (j *jobs) ended(key any) { delete(j.running, key) }
 
-// refresh asks for the present of all zones that places have, each when it is due, and for
-// the zones of places that have none.
+// refresh asks for the present of all zones that places have, each when it is due, for the
+// zones of places that have none, and for the past that somebody has wanted.
 func (s *source) refresh() {
 	j := &jobs{crew: s.calls, running: make(map[any]bool), done: make(chan any)}
 	turns, resolving := make(chan struct{}, parallel), make(chan struct{}, parallel)
@@ -170,6 +170,11 @@ func (s *source) refresh() {
 			j.start(p, func() { s.settle(p, resolving) })
 		}
 		for _, p := range s.livePlaces() {
+			if due, at := p.isLate(now); due {
+				j.start(lateOf{p}, func() { s.catchUp(p, turns) })
+			} else if !at.IsZero() {
+				next = earlier(next, at)
+			}
 			if !p.wanted.Load() {
 				continue
 			}
