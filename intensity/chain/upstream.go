@@ -132,6 +132,7 @@ func (u *upstream) probe(ctx context.Context) {
 		u.pace.take(all, time.Now()) // counts, but does not wait
 		began := time.Now()
 		_, err := call(ctx, u, "", func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Probe(ctx) })
+		err = u.timedOut("", err)
 		u.hooks.request(u.caps.ID, "", time.Since(began), err)
 		if err != nil && ctx.Err() == nil {
 			u.hooks.trouble(fmt.Errorf("what the credential of %s may do is not known: %w", u.caps.ID, err))
@@ -213,10 +214,15 @@ func (u *upstream) locate(ctx context.Context, key string, loc intensity.Locatio
 
 func (u *upstream) zoneOf(ctx context.Context, loc intensity.Location) (string, error) {
 	zone, err := call(ctx, u, "", func(ctx context.Context) (string, error) { return u.provider.Resolve(ctx, loc) })
+	return zone, u.timedOut("", err)
+}
+
+// timedOut gives an error of a request whose time was over a kind.
+func (u *upstream) timedOut(zone string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = u.fail(intensity.KindUpstream, "", "no answer within %v", requestWithin)
+		return u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin)
 	}
-	return zone, err
+	return err
 }
 
 // isTrouble reports whether an error is about the provider, not about the place.
@@ -347,10 +353,11 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 		if err == nil {
 			err = u.check(&s, zone, time.Now())
 		}
+		err = u.timedOut(zone, err)
 		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
 		err = u.note(r, err, began, time.Now())
 		before = err
-		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0) {
+		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0 || ctx.Err() != nil) {
 			err = backoff.Permanent(err)
 		}
 		return s, err
@@ -358,8 +365,8 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		err = permanent.Err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = u.note(r, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now(), time.Now())
+	if errors.Is(err, context.DeadlineExceeded) && before != nil { // in the pause before the next try
+		err = before
 	}
 	return s, err
 }
