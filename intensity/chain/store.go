@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,7 +185,7 @@ func (z *zone) take(b []byte) error {
 	if err := intensity.CheckSlots(slots); err != nil {
 		return err
 	}
-	if len(slots) > 0 && !z.up.caps.Offers(in.Basis) {
+	if tells := func(b intensity.Basis) bool { return b.Accepts(in.Basis) }; len(slots) > 0 && !slices.ContainsFunc(z.up.caps.Bases, tells) {
 		return fmt.Errorf("it is %s, which the provider does not tell any more", in.Basis)
 	}
 	z.mu.Lock()
