@@ -106,7 +106,8 @@ func matches(ms []pattern, resource, point pcommon.Map) bool {
 	for i := range ms {
 		m := &ms[i]
 		absent := len(m.texts) == 1 && m.texts[0] == ""
-		if a, b := m.fits(resource), m.fits(point); !a && !b || absent && !(a && b) {
+		switch a, b := m.fits(resource), m.fits(point); {
+		case absent && (!a || !b), !a && !b:
 			return false
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelcarbon/otelcarbon"
 	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/intensity/chain"
 	"github.com/otelcarbon/otelcarbon/intensity/offline"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/journal"
@@ -51,8 +52,9 @@ type engine struct {
 	budgets *budgets
 	revises bool
 
-	client    storage.Client   // nil: nothing is stored
-	journal   *journal.Journal // likewise
+	clients   []storage.Client
+	cache     chain.Store      // nil: what providers say is not stored
+	journal   *journal.Journal // nil: nothing is stored
 	restored  map[journal.ID]*journal.Stream
 	pipelines []*metricsProcessor
 	leaving   bool // a pipeline has stopped: what is in memory is not all any more

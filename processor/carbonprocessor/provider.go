@@ -258,3 +258,8 @@ func (p *ProviderConfig) options(c *Config) (o providers.Options, err error) {
 	}
 	return o, nil
 }
+
+// isLive reports whether there is a provider that is asked over the network.
+func (c *Config) isLive() bool {
+	return slices.ContainsFunc(c.Providers, func(p ProviderConfig) bool { return p.Live != nil })
+}

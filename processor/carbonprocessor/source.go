@@ -27,7 +27,7 @@ func openSource(ctx context.Context, e *engine, host component.Host) (intensity.
 	}
 	widths := cfg.Uncertainty.halfWidths()
 	src, err := chain.New(chain.Config{
-		MaxPlaces: maxPlaces, Offline: cfg.Offline, HalfWidths: &widths, Hooks: e.live.hooks(), //nolint:contextcheck // they are called from the background
+		MaxPlaces: maxPlaces, Offline: cfg.Offline, HalfWidths: &widths, Store: e.cache, Hooks: e.live.hooks(), //nolint:contextcheck // they are called from the background
 	}, append(providers, tables)...)
 	if err != nil {
 		return nil, nil, err

@@ -75,7 +75,7 @@ func (p *tracesProcessor) processTraces(ctx context.Context, td ptrace.Traces) (
 	b := p.batches.Get().(*spanBatch)
 	defer p.batches.Put(b)
 	b.latest = pcommon.NewTimestampFromTime(time.Now().Add(maxAhead))
-	for _, rs := range td.ResourceSpans().All() {
+	for _, rs := range td.ResourceSpans().All() { //nolint:contextcheck // zones are spelled out with one that has ended
 		b.resource(rs)
 	}
 	b.attrs, b.place = pcommon.Map{}, nil // the batch is not ours any more
