@@ -463,3 +463,28 @@ func TestC30AnEnvelopeIsDemotedByThePowerThatItHasNow(t *testing.T) {
 		assert.Equal(t, tick >= 125, b.account("rapl:psys").Stats.Demoted, "tick %d", tick)
 	}
 }
+
+// A package of 50 W, memory that is modelled with 5 W, psys of 80 W as rapl shows it, and
+// from tick 20 on, when the right to read it is given, as perf does. perf earns its trust in
+// tick 25; in 20 … 25 the host is its parts with the memory and a calibration of 10 W, and
+// for good if what perf shows does not contain them.
+func TestC14AnEnvelopeThatGivesWayToABetterViewLeavesTheHostToItsParts(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		watts         uint64 // of perf
+		other, memory unit.Microjoules
+	}{
+		{"that contains the parts", 80, 5*10 + 14*30 + 6*10 + 35*30, 11 * 5},
+		{"that does not", 40, 5*10 + 14*30 + 41*10, 46 * 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}})
+			b.run(0, 60,
+				source{part: pkg(0), watts: 50}, source{part: model("memory"), watts: 5},
+				source{part: psysOf("rapl", 1), watts: 80}, source{part: psysOf("perf", 0), watts: c.watts, first: 20})
+			assert.Equal(t, c.other*j, b.account("other").Energy)
+			assert.Equal(t, c.memory*j, b.account("model:memory").Energy)
+			assert.True(t, b.account("other").Live)
+		})
+	}
+}

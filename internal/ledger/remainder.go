@@ -211,17 +211,17 @@ func (l *Ledger) pauseEnvelope(e *envelope) {
 }
 
 // noteSilence leaves the host to its parts when nobody waits any more for the envelope
-// that decides.
+// that decides, or another view of it is counted now, which has its trust to earn.
 func (l *Ledger) noteSilence() {
-	e := l.trusted
-	if !l.decided() || e.part.advanced == l.tick {
+	if !l.decided() {
 		return
 	}
-	silent := e.part.standsBy()
+	e := l.trusted
+	gone := e.part.standsBy()
 	for _, p := range l.read {
-		silent = silent || p.advanced == l.tick && p.moment.Sub(e.part.last) > e.part.patience()
+		gone = gone || e.part.advanced != l.tick && p.advanced == l.tick && p.moment.Sub(e.part.last) > e.part.patience()
 	}
-	if silent {
+	if gone {
 		l.leave(e)
 	}
 }
