@@ -488,3 +488,38 @@ func TestC14AnEnvelopeThatGivesWayToABetterViewLeavesTheHostToItsParts(t *testin
 		})
 	}
 }
+
+// A package of 50 W, a GPU of 40 W and a controller of 200 W, whose last answer is that of
+// 59 s. The GPU is silent from its reading of 9 s on: its 50·40 J until 59 s are in the
+// remainder, 4·110 and 50·150 J since tick 5. In 60 s … 95 s the host is the sum of its parts;
+// then psys of 190 W decides and leaves 205·100 J. Whenever the GPU is back, exactly what the
+// remainder holds is owed.
+func TestC20WhatAPartBringsLateIsOwedByTheNextEnvelope(t *testing.T) {
+	for name, back := range map[string]int{"at once": 60, "before psys is trusted": 92, "after that": 96, "long after that": 130} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, ledger.Config{})
+			g := gpu()
+			g.Method = sensor.Measured
+			b.run(0, 300,
+				source{part: pkg(0), watts: 50},
+				source{part: g, watts: 40, missing: ticks(10, back-1)},
+				source{part: whole("bmc", 0), watts: 200, gauge: true, last: 59},
+				source{part: psys(), watts: 190})
+			assert.Equal(t, 300*40*j, b.account("hwmon:gpu").Energy)
+			assert.Equal(t, (4*110+50*150+205*100-50*40)*j, b.account("other").Energy)
+			assert.False(t, b.account("host").Stats.Demoted)
+		})
+	}
+}
+
+// A package of 50 W, silent in 3 … 35, and a controller of 200 W, which does not wait for it
+// any more in tick 33 and is trusted in tick 35, its fifth settled one. Of the package's
+// 34·50 J of tick 36 the remainder lacks the last 50: 65·150 J are left.
+func TestC20WhatAPartBringsOfATimeBeforeAnEnvelopeIsNotOwed(t *testing.T) {
+	b := open(t, ledger.Config{})
+	b.run(0, 100,
+		source{part: pkg(0), watts: 50, missing: ticks(3, 35)},
+		source{part: whole("bmc", 0), watts: 200, gauge: true})
+	assert.Equal(t, at(35*s), b.account("other").Start)
+	assert.Equal(t, 65*150*j, b.account("other").Energy)
+}

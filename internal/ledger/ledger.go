@@ -55,6 +55,8 @@ type Ledger struct {
 	envelopes []*envelope
 	trusted   *envelope // the newest
 	other     *part     // the remainder; nil before an envelope was trusted or anything calibrated
+	told      time.Time // by the remainder, as envelopes saw it: from here on …
+	untold    span      // … but for the last time in which none did; while it lasts, its end is the past
 
 	calibration calibration
 	attribution attribution

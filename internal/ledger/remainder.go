@@ -86,11 +86,23 @@ type envelope struct {
 	excused, lagged unit.Microjoules
 }
 
+// span is a time; none if it does not end after it begins.
+type span struct{ from, to time.Time }
+
+// until returns what of the span lies before t.
+func (s span) until(t time.Time) span {
+	if t.Before(s.to) {
+		s.to = t
+	}
+	return s
+}
+
 // settle compares every envelope with its parts, of which the live ones got sum
 // in this tick.
 func (l *Ledger) settle(sum unit.Microjoules) {
 	deciding := l.trusted
 	if deciding != nil { // first, so that another goes on where it ends
+		l.noteBack(deciding)
 		l.attend(deciding, sum)
 	}
 	for _, e := range l.envelopes { // the best first
@@ -137,9 +149,6 @@ func compareEnvelopes(e, f *envelope) int {
 
 func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	p := e.part
-	if e == l.trusted {
-		e.noteBack(l.read)
-	}
 	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.wasAway(l.tick) {
 		if e == l.trusted {
 			l.lose(e)
@@ -153,7 +162,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	if !e.begun {
 		return
 	}
-	e.parts = plus(e.parts, sum)
+	e.parts = plus(e.parts, sum-l.untoldOf(e))
 	for _, q := range l.read {
 		e.noteLate(q)
 		if e.silent && q.Method == sensor.Modelled {
@@ -166,6 +175,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	e.drawn, e.due = plus(e.drawn, p.delta.Energy), e.parts
 	if e == l.trusted && e.silent { // it has told that time after all
 		l.takeBack(e)
+		l.untold = span{}
 	}
 	if l.awaits(e) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
 		return
@@ -229,6 +239,7 @@ func (l *Ledger) noteSilence() {
 // leave leaves the host to its parts, of all the time that is not settled.
 func (l *Ledger) leave(e *envelope) {
 	e.silent = true
+	l.untold.from = e.settledAt
 	l.other.paused = true
 	l.other.turns++
 	l.letGo(e)
@@ -239,6 +250,10 @@ func (l *Ledger) leave(e *envelope) {
 func (l *Ledger) lose(e *envelope) {
 	e.debt, e.excused = plus(e.debt, e.back), plus(e.excused, e.back)
 	l.letGo(e)
+	if !e.silent {
+		l.untold.from = e.settledAt
+	}
+	l.untold.to = e.part.at
 	l.takeBack(e)
 	e.lost = l.tick
 	l.other.extend(e.part.at) // nobody will tell it: it is not waited for
@@ -318,14 +333,37 @@ func (l *Ledger) awaits(e *envelope) bool {
 
 // noteBack adds what parts bring in this tick of the time before the last settlement: while
 // they were silent, the remainder got it.
-func (e *envelope) noteBack(read []*part) {
-	for _, q := range read {
-		if q.booked == 0 || q.delta.To.IsZero() || !q.delta.From.Before(e.settledAt) {
-			continue
-		}
-		held, _ := before(q.delta, e.settledAt)
-		e.back = plus(e.back, min(held, q.booked))
+func (l *Ledger) noteBack(e *envelope) {
+	for _, q := range l.read {
+		e.back = plus(e.back, q.within(span{l.told, e.settledAt})-q.within(l.untold.until(e.settledAt)))
 	}
+}
+
+// untoldOf returns what late parts bring in this tick of a time that the envelope has
+// nothing to do with: before it is followed or, if it is trusted, of that which no remainder
+// holds.
+func (l *Ledger) untoldOf(e *envelope) unit.Microjoules {
+	var sum unit.Microjoules
+	for _, q := range l.read {
+		switch {
+		case !e.misses(q):
+		case e != l.trusted:
+			sum += q.within(span{to: e.from})
+		default:
+			sum += q.within(span{to: l.told}) + q.within(l.untold.until(e.settledAt))
+		}
+	}
+	return sum
+}
+
+// within returns what was booked of the part in this tick and lies in s.
+func (p *part) within(s span) unit.Microjoules {
+	if p.booked == 0 || p.delta.To.IsZero() || !s.to.After(s.from) {
+		return 0
+	}
+	until, _ := before(p.delta, s.to)
+	from, _ := before(p.delta, s.from)
+	return min(until, p.booked) - min(from, p.booked)
 }
 
 // noteLate finds out what of a part's energy of this tick may have been missing in the
@@ -333,11 +371,17 @@ func (e *envelope) noteBack(read []*part) {
 func (e *envelope) noteLate(q *part) {
 	switch {
 	case q.before >= e.settled: // began with it, or later
-	case q.Period > 0 && q.before > e.earlier:
-		e.lag = plus(e.lag, q.booked)
-	default:
+	case e.misses(q):
 		e.late = plus(e.late, q.booked)
+	default:
+		e.lag = plus(e.lag, q.booked)
 	}
+}
+
+// misses reports whether the last settlement did without the part, and not because it is
+// a slow one.
+func (e *envelope) misses(q *part) bool {
+	return q.before < e.settled && (q.Period == 0 || q.before <= e.earlier)
 }
 
 // oneSocket reports whether all measured CPU parts sit in one socket, and there
@@ -396,17 +440,25 @@ func (e *envelope) passes(admitted bool) bool {
 }
 
 func (l *Ledger) trust(e *envelope) {
+	at, old := e.part.at, l.trusted
+	switch {
+	case old == nil:
+		l.told = at
+	case l.decided():
+		l.untold = span{old.settledAt, at}
+	default:
+		l.untold.to = at
+	}
 	if !l.decided() {
 		e.lost = l.tick
 	}
-	if old := l.trusted; old != nil {
+	if old != nil {
 		old.trusted, old.begun = false, false
 		if !old.demoted {
-			e.debt, e.excused, e.lagged = old.debt, old.excused, old.lagged
-			old.debt, old.excused, old.lagged = 0, 0, 0
+			e.debt, e.excused, e.lagged = plus(old.debt, old.back), plus(old.excused, old.back), old.lagged
+			old.debt, old.back, old.excused, old.lagged = 0, 0, 0, 0
 		}
 	}
-	at := e.part.at
 	e.trusted, e.silent, e.decides, l.trusted = true, false, at, e
 	e.recent, e.span, e.judged = e.total, at.Sub(e.since), 0
 	l.hold(at)
@@ -460,6 +512,7 @@ func (e *envelope) reckon() {
 // demote ends the trust for good; what was booked stays booked.
 func (l *Ledger) demote(e *envelope) {
 	e.demoted = true
+	l.untold.from = e.settledAt
 	l.other.closed = true
 	l.other.turns++
 	l.letGo(e)
