@@ -359,9 +359,8 @@ func (p *part) readerStats() energy.Stats {
 func (p *part) stats() Stats {
 	s := p.readerStats()
 	var short Shortfall
-	if e := p.envelope; e != nil && e.isShort() {
-		d := e.settledAt.Sub(e.from)
-		short = Shortfall{Shown: e.shown.Power(d), Parts: e.shares.Power(d)}
+	if p.envelope != nil {
+		short = p.envelope.short
 	}
 	return Stats{
 		Short: short,

@@ -71,6 +71,7 @@ type envelope struct {
 	shares unit.Microjoules // … and by the parts …
 	judged int              // … and their number
 	from   time.Time
+	short  Shortfall // by which it fell short then
 
 	recent unit.Microjoules // drawn in the last settled ticks …
 	span   time.Duration    // … of about maxDebt
@@ -185,7 +186,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	} else if admitted := p.Whole || l.oneSocket(); e.passes(admitted) {
 		l.trust(e)
 	} else if admitted {
-		e.shown, e.shares, e.judged = plus(e.shown, e.drawn), plus(e.shares, e.parts), e.judged+1
+		e.judge(e.drawn, e.parts)
 	}
 	e.close(l.tick)
 	if e == l.trusted && !e.demoted {
@@ -402,9 +403,13 @@ func (l *Ledger) oneSocket() bool {
 	return first != nil
 }
 
-// isShort reports whether the envelope had its time to earn trust, and did not.
-func (e *envelope) isShort() bool {
-	return e.begun && !e.trusted && e.judged >= 2*probation && e.settledAt.Sub(e.from) >= 2*maxDebt
+// judge finds out whether the envelope had its time to earn trust, and did not. What is
+// found lasts until it does: silence proves nothing.
+func (e *envelope) judge(drawn, parts unit.Microjoules) {
+	e.shown, e.shares, e.judged = plus(e.shown, drawn), plus(e.shares, parts), e.judged+1
+	if d := e.part.at.Sub(e.from); e.judged >= 2*probation && d >= 2*maxDebt {
+		e.short = Shortfall{Shown: e.shown.Power(d), Parts: e.shares.Power(d)}
+	}
 }
 
 func (e *envelope) open(tick uint64) {
@@ -460,7 +465,7 @@ func (l *Ledger) trust(e *envelope) {
 		}
 	}
 	e.trusted, e.silent, e.decides, l.trusted = true, false, at, e
-	e.recent, e.span, e.judged = e.total, at.Sub(e.since), 0
+	e.recent, e.span, e.judged, e.short = e.total, at.Sub(e.since), 0, Shortfall{}
 	l.hold(at)
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false

@@ -251,6 +251,27 @@ func TestAnEnvelopeThatNeverContainsItsPartsIsTold(t *testing.T) {
 	assert.Equal(t, 1, logs.FilterMessageSnippet("is not used").Len())
 }
 
+// The same controller, silent from 100 s to 160 s: that says nothing for it.
+func TestAnEnvelopeThatFallsSilentHasNotEarnedTrust(t *testing.T) {
+	p, pkg := controller(5*time.Second), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 50 {
+		when := at(time.Duration(5*i) * time.Second)
+		step := sensortest.Step{Readings: []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*500*joule)}}
+		if i < 20 || i > 32 {
+			step.Readings = append(step.Readings, power(p, when, 80))
+		}
+		steps = append(steps, step)
+	}
+	s, logs := scripted(t, sensortest.NewFake(steps...))
+	for i := range 50 {
+		scrape(t, s)
+		s.sampler.eachEnvelope(func(_ string, wrong bool) { assert.Equal(t, i >= 12, wrong, "in collection %d", i) })
+	}
+	assert.Equal(t, 1, logs.FilterMessageSnippet("is not used").Len())
+	assert.Zero(t, logs.FilterMessageSnippet("after all").Len())
+}
+
 // asker is a controller of 200 W that tells every 5 s, and when it is asked.
 type asker struct {
 	sensortest.Fake
