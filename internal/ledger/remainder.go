@@ -197,20 +197,23 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 }
 
 // Finish books what is known of the remainder, without waiting for parts that have not
-// told their share of it. Call it after the last Book, when no other will follow.
+// told their share of it. Call it after the last Book; should another follow, after that, too.
 func (l *Ledger) Finish() {
 	e := l.trusted
 	if !l.decided() || !e.begun {
 		return
 	}
-	if owed := plus(e.due, e.debt); e.drawn > owed {
+	owed := plus(e.due, e.debt)
+	if e.debt = owed - min(owed, e.drawn); e.drawn > owed {
 		l.add(l.other, e.drawn-owed)
 	}
 	if e.drawn > 0 {
 		l.other.extend(e.part.at)
 		l.host.reach(l.other.account)
 	}
+	ahead := e.parts - e.due // of the envelope's newest reading
 	e.close(l.tick)
+	e.parts = ahead
 }
 
 // pauseEnvelope leaves the host to its parts until the envelope has a reading again.
@@ -470,6 +473,10 @@ func (l *Ledger) trust(e *envelope) {
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false
 		l.other.turns++
+		if other := *l.other.Part; other.Period < e.part.Period { // it is told as rarely as that
+			other.Period = e.part.Period
+			l.other.Part = &other
+		}
 		return
 	}
 	l.other = &part{

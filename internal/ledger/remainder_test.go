@@ -395,3 +395,37 @@ func TestTheLastRemainderIsSettledAsFarAsKnown(t *testing.T) {
 		assert.Equal(t, (7*50+5*10+50)*j, b.account("host").Energy)
 	}
 }
+
+// A sample may follow the last, if it was on its way: what is owed is paid once, and what
+// parts have told since the envelope's newest reading is not forgotten.
+func TestWhatFollowsTheLastRemainderAddsUp(t *testing.T) {
+	b, p, h := trusted(t)
+	b.book(append(p.read(6, 50), h.read(6, 30)...)...) // 20 owed
+	for _, c := range []struct {
+		tick, pkg, psys int
+		other           unit.Microjoules // total in J after it
+	}{
+		{7, missing, 40, 20}, // 40 − 20
+		{8, 100, 80, 20},     // 20 owed again
+		{9, 50, 100, 50},     // 50 − 20
+		{10, 50, missing, 50},
+		{11, 50, 160, 110}, // 160 − 50 − 50
+	} {
+		b.book(append(p.read(c.tick, c.pkg), h.read(c.tick, c.psys)...)...)
+		b.Finish()
+		b.check()
+		assert.Equal(t, c.other*j, b.account("other").Energy, "tick %d", c.tick)
+	}
+}
+
+// The remainder is as slow as the slowest envelope that told it, also where a calibration
+// came first: whoever waits for it has to know.
+func TestTheRemainderIsAsSlowAsItsEnvelope(t *testing.T) {
+	b := open(t, ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}})
+	b.run(0, 10, source{part: pkg(0), watts: 50})
+	first := b.account("other").Part
+	assert.Zero(t, first.Period)
+	b.run(11, 400, source{part: pkg(0), watts: 50}, slowly(source{part: whole("bmc", 0), watts: 100, gauge: true}, 40, 0))
+	assert.Equal(t, 40*s, b.account("other").Part.Period)
+	assert.Zero(t, first.Period, "what was told is not changed")
+}
