@@ -38,7 +38,8 @@ const (
 // both sides cover the same time; until then both sides are summed up. A slow part
 // need not have advanced in that very tick, but since the last settlement, and may lag
 // behind by less than two of its periods: what the remainder holds of it too early, the
-// next one lacks. A part that has been silent for 30 s is no longer waited for. A negative
+// next one lacks. What parts bring of the time after the envelope's reading belongs to the
+// next one. A part that has been silent for 30 s is no longer waited for. A negative
 // remainder is debt that later remainders pay first; so the host's total never falls, and
 // is the envelope's as soon as the debt is paid.
 //
@@ -155,6 +156,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 			l.lose(e)
 		}
 		e.open(l.tick) // nobody knows what it drew until now
+		e.parts = l.aheadOf(e)
 		if l.trustIn(e) == TrustAlways && !e.trusted {
 			l.trust(e)
 		}
@@ -173,7 +175,8 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	if p.advanced != l.tick {
 		return
 	}
-	e.drawn, e.due = plus(e.drawn, p.delta.Energy), e.parts
+	ahead := l.aheadOf(e)
+	e.drawn, e.due = plus(e.drawn, p.delta.Energy), e.parts-min(ahead, e.parts)
 	if e == l.trusted && e.silent { // it has told that time after all
 		l.takeBack(e)
 		l.untold = span{}
@@ -181,6 +184,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	if l.awaits(e) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
 		return
 	}
+	e.parts = e.due
 	if e.trusted {
 		l.bookRemainder(e)
 	} else if admitted := p.Whole || l.oneSocket(); e.passes(admitted) {
@@ -189,6 +193,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 		e.judge(e.drawn, e.parts)
 	}
 	e.close(l.tick)
+	e.parts = ahead
 	if e == l.trusted && !e.demoted {
 		for _, q := range l.order {
 			q.withheld = 0
@@ -356,6 +361,16 @@ func (l *Ledger) untoldOf(e *envelope) unit.Microjoules {
 		default:
 			sum += q.within(span{to: l.told}) + q.within(l.untold.until(e.settledAt))
 		}
+	}
+	return sum
+}
+
+// aheadOf returns what parts bring in this tick of the time after the envelope's newest
+// reading: an answer of a controller is up to a sample old, and the next one holds it.
+func (l *Ledger) aheadOf(e *envelope) unit.Microjoules {
+	var sum unit.Microjoules
+	for _, q := range l.read {
+		sum += q.booked - q.within(span{to: e.part.at})
 	}
 	return sum
 }

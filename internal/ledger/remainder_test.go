@@ -429,3 +429,34 @@ func TestTheRemainderIsAsSlowAsItsEnvelope(t *testing.T) {
 	assert.Equal(t, 40*s, b.account("other").Part.Period)
 	assert.Zero(t, first.Period, "what was told is not changed")
 }
+
+// A package of 50 W is read every 500 ms, and a controller of 120 W answers every second,
+// now 10 ms before and now 10 ms after one of these samples: what it tells is 10 ms or
+// 490 ms old when it is read. 70 W are left at each of its moments, whatever the parts have
+// told beyond it.
+func TestAnAnswerIsComparedWithThePartsOfItsTime(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, m := pkg(0), whole("bmc", 0)
+	var from, answer time.Duration
+	for tick := range 80 {
+		now := time.Duration(tick) * 500 * ms
+		rs := []sensor.Reading{{Part: p, At: at(now), Energy: (50 * unit.Watt).Over(now), Max: intelMax}}
+		late := tick/2%2 == 1 // of the newest whole second
+		if late == (tick%2 == 1) && tick > 0 {
+			answer = now - 10*ms
+			if late {
+				answer = now - 490*ms
+			}
+			rs = append(rs, sensor.Reading{Part: m, At: at(answer), Kind: sensor.Gauge, Power: 120 * unit.Watt})
+		}
+		b.book(rs...)
+		if !b.has("other") {
+			continue
+		}
+		if from == 0 {
+			from = answer
+		}
+		assert.Equal(t, (70 * unit.Watt).Over(answer-from), b.account("other").Energy, "at %v", now)
+	}
+	assert.NotZero(t, from)
+}
