@@ -463,3 +463,63 @@ func TestC30AnEnvelopeIsDemotedByThePowerThatItHasNow(t *testing.T) {
 		assert.Equal(t, tick >= 125, b.account("rapl:psys").Stats.Demoted, "tick %d", tick)
 	}
 }
+
+// A package of 50 W, memory that is modelled with 5 W, psys of 80 W as rapl shows it, and
+// from tick 20 on, when the right to read it is given, as perf does. perf earns its trust in
+// tick 25; in 20 … 25 the host is its parts with the memory and a calibration of 10 W, and
+// for good if what perf shows does not contain them.
+func TestC14AnEnvelopeThatGivesWayToABetterViewLeavesTheHostToItsParts(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		watts         uint64 // of perf
+		other, memory unit.Microjoules
+	}{
+		{"that contains the parts", 80, 5*10 + 14*30 + 6*10 + 35*30, 11 * 5},
+		{"that does not", 40, 5*10 + 14*30 + 41*10, 46 * 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}})
+			b.run(0, 60,
+				source{part: pkg(0), watts: 50}, source{part: model("memory"), watts: 5},
+				source{part: psysOf("rapl", 1), watts: 80}, source{part: psysOf("perf", 0), watts: c.watts, first: 20})
+			assert.Equal(t, c.other*j, b.account("other").Energy)
+			assert.Equal(t, c.memory*j, b.account("model:memory").Energy)
+			assert.True(t, b.account("other").Live)
+		})
+	}
+}
+
+// A package of 50 W, a GPU of 40 W and a controller of 200 W, whose last answer is that of
+// 59 s. The GPU is silent from its reading of 9 s on: its 50·40 J until 59 s are in the
+// remainder, 4·110 and 50·150 J since tick 5. In 60 s … 95 s the host is the sum of its parts;
+// then psys of 190 W decides and leaves 205·100 J. Whenever the GPU is back, exactly what the
+// remainder holds is owed.
+func TestC20WhatAPartBringsLateIsOwedByTheNextEnvelope(t *testing.T) {
+	for name, back := range map[string]int{"at once": 60, "before psys is trusted": 92, "after that": 96, "long after that": 130} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, ledger.Config{})
+			g := gpu()
+			g.Method = sensor.Measured
+			b.run(0, 300,
+				source{part: pkg(0), watts: 50},
+				source{part: g, watts: 40, missing: ticks(10, back-1)},
+				source{part: whole("bmc", 0), watts: 200, gauge: true, last: 59},
+				source{part: psys(), watts: 190})
+			assert.Equal(t, 300*40*j, b.account("hwmon:gpu").Energy)
+			assert.Equal(t, (4*110+50*150+205*100-50*40)*j, b.account("other").Energy)
+			assert.False(t, b.account("host").Stats.Demoted)
+		})
+	}
+}
+
+// A package of 50 W, silent in 3 … 35, and a controller of 200 W, which does not wait for it
+// any more in tick 33 and is trusted in tick 35, its fifth settled one. Of the package's
+// 34·50 J of tick 36 the remainder lacks the last 50: 65·150 J are left.
+func TestC20WhatAPartBringsOfATimeBeforeAnEnvelopeIsNotOwed(t *testing.T) {
+	b := open(t, ledger.Config{})
+	b.run(0, 100,
+		source{part: pkg(0), watts: 50, missing: ticks(3, 35)},
+		source{part: whole("bmc", 0), watts: 200, gauge: true})
+	assert.Equal(t, at(35*s), b.account("other").Start)
+	assert.Equal(t, 65*150*j, b.account("other").Energy)
+}

@@ -55,6 +55,8 @@ type Ledger struct {
 	envelopes []*envelope
 	trusted   *envelope // the newest
 	other     *part     // the remainder; nil before an envelope was trusted or anything calibrated
+	told      time.Time // by the remainder, as envelopes saw it: from here on …
+	untold    span      // … but for the last time in which none did; while it lasts, its end is the past
 
 	calibration calibration
 	attribution attribution
@@ -357,9 +359,8 @@ func (p *part) readerStats() energy.Stats {
 func (p *part) stats() Stats {
 	s := p.readerStats()
 	var short Shortfall
-	if e := p.envelope; e != nil && e.isShort() {
-		d := e.settledAt.Sub(e.from)
-		short = Shortfall{Shown: e.shown.Power(d), Parts: e.shares.Power(d)}
+	if p.envelope != nil {
+		short = p.envelope.short
 	}
 	return Stats{
 		Short: short,

@@ -129,3 +129,89 @@ func TestPropertyNothingIsCountedTwice(t *testing.T) {
 		}
 	})
 }
+
+// A host of 200 W, of which the package has 50 W and the GPU 40 W, and memory is modelled
+// with 5 W. Up to three sensors show all of it, and each of them and of the parts is silent
+// for a while now and then, or pauses. In the end all are back, whatever was owed is paid,
+// and the host has not got more than it drew; without a calibration the remainder has all
+// of the time that every sensor has told.
+func TestPropertyEnvelopesComeAndGo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		config := ledger.Config{
+			MaxGap: 3 * s,
+			Psys:   rapid.SampledFrom([]ledger.Trust{ledger.TrustAuto, ledger.TrustAlways}).Draw(t, "psys"),
+			Calibration: rapid.SampledFrom([]ledger.Calibration{{}, {Offset: 10 * unit.Watt, Gain: 1.1}}).
+				Draw(t, "calibration"),
+		}
+		g := gpu()
+		g.Method = sensor.Measured
+		all := []source{{part: pkg(0), watts: 50}, {part: g, watts: 40}}
+		if rapid.Bool().Draw(t, "modelled") {
+			all = append(all, source{part: model("memory"), watts: 5})
+		}
+		envelopes := []source{
+			{part: whole("gauge", 0), watts: 200, gauge: true},
+			{part: slow(whole("slow", 1), 5*s), watts: 200, gauge: true, missing: notEach(5, 2000)},
+			{part: whole("counter", 2), watts: 200},
+			{part: whole("battery", 3), watts: 200, gauge: true},
+			{part: psysOf("rapl", 1), watts: 200},
+			{part: psysOf("perf", 0), watts: 200},
+		}
+		for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(envelopes)-1), 1, 3, rapid.ID).Draw(t, "envelopes") {
+			c := envelopes[i]
+			c.first = rapid.SampledFrom([]int{0, 0, 0, 1, 20, 50, 70}).Draw(t, "first")
+			all = append(all, c)
+		}
+		b := open(t, config)
+		down := make([]int, len(all)) // for so many ticks
+		tick, told := 0, 0
+		was := false // all were read in the tick before, and the remainder was told
+		step := func() {
+			var rs []sensor.Reading
+			up := true
+			for i, c := range all {
+				up = up && down[i] == 0 && tick >= c.first
+				if down[i] > 0 {
+					if down[i]--; c.part.Sensor == "battery" {
+						b.Pause(c.part)
+					}
+				} else if r, ok := c.read(tick); ok {
+					rs = append(rs, r)
+				}
+			}
+			b.book(rs...)
+			is := up && b.has("other") && b.account("other").Live
+			if is && was {
+				told++
+			}
+			was = is
+			if tick++; tick > 1 && b.account("host").Stats.Demoted {
+				t.Fatalf("demoted in tick %d", tick)
+			}
+		}
+		step()
+		for range rapid.IntRange(1, 8).Draw(t, "faults") {
+			for range rapid.SampledFrom([]int{1, 3, 8, 12, 35, 60}).Draw(t, "after") {
+				step()
+			}
+			i := rapid.IntRange(0, len(all)-1).Draw(t, "of")
+			down[i] = max(down[i], rapid.SampledFrom([]int{1, 2, 5, 20, 33, 45, 80}).Draw(t, "for"))
+		}
+		for range 400 {
+			step()
+		}
+		if got, truth := b.account("host").Energy/j, unit.Microjoules(tick-1)*200; got > truth {
+			t.Fatalf("host %d J, truth %d J", got, truth)
+		}
+		if other := b.account("other").Energy / j; config.Calibration.Gain == 0 && int(other) < 110*(told-10) { // the slow one and a probation
+			t.Fatalf("other %d J, of %d s with 110 W", other, told)
+		}
+		from := b.account("host").Energy
+		for range 50 {
+			step()
+		}
+		if got := (b.account("host").Energy - from) / j; got != 50*200 {
+			t.Fatalf("host got %d J in 50 s of 200 W", got)
+		}
+	})
+}

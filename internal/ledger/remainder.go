@@ -38,7 +38,8 @@ const (
 // both sides cover the same time; until then both sides are summed up. A slow part
 // need not have advanced in that very tick, but since the last settlement, and may lag
 // behind by less than two of its periods: what the remainder holds of it too early, the
-// next one lacks. A part that has been silent for 30 s is no longer waited for. A negative
+// next one lacks. What parts bring of the time after the envelope's reading belongs to the
+// next one. A part that has been silent for 30 s is no longer waited for. A negative
 // remainder is debt that later remainders pay first; so the host's total never falls, and
 // is the envelope's as soon as the debt is paid.
 //
@@ -71,6 +72,7 @@ type envelope struct {
 	shares unit.Microjoules // … and by the parts …
 	judged int              // … and their number
 	from   time.Time
+	short  Shortfall // by which it fell short then
 
 	recent unit.Microjoules // drawn in the last settled ticks …
 	span   time.Duration    // … of about maxDebt
@@ -86,11 +88,23 @@ type envelope struct {
 	excused, lagged unit.Microjoules
 }
 
+// span is a time; none if it does not end after it begins.
+type span struct{ from, to time.Time }
+
+// until returns what of the span lies before t.
+func (s span) until(t time.Time) span {
+	if t.Before(s.to) {
+		s.to = t
+	}
+	return s
+}
+
 // settle compares every envelope with its parts, of which the live ones got sum
 // in this tick.
 func (l *Ledger) settle(sum unit.Microjoules) {
 	deciding := l.trusted
 	if deciding != nil { // first, so that another goes on where it ends
+		l.noteBack(deciding)
 		l.attend(deciding, sum)
 	}
 	for _, e := range l.envelopes { // the best first
@@ -137,14 +151,12 @@ func compareEnvelopes(e, f *envelope) int {
 
 func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	p := e.part
-	if e == l.trusted {
-		e.noteBack(l.read)
-	}
 	if p.advanced == l.tick && !e.begun || p.tick == l.tick && p.event.Has(energy.Baseline|energy.Reset) || e.wasAway(l.tick) {
 		if e == l.trusted {
 			l.lose(e)
 		}
 		e.open(l.tick) // nobody knows what it drew until now
+		e.parts = l.aheadOf(e)
 		if l.trustIn(e) == TrustAlways && !e.trusted {
 			l.trust(e)
 		}
@@ -153,7 +165,7 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	if !e.begun {
 		return
 	}
-	e.parts = plus(e.parts, sum)
+	e.parts = plus(e.parts, sum-l.untoldOf(e))
 	for _, q := range l.read {
 		e.noteLate(q)
 		if e.silent && q.Method == sensor.Modelled {
@@ -163,21 +175,25 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 	if p.advanced != l.tick {
 		return
 	}
-	e.drawn, e.due = plus(e.drawn, p.delta.Energy), e.parts
+	ahead := l.aheadOf(e)
+	e.drawn, e.due = plus(e.drawn, p.delta.Energy), e.parts-min(ahead, e.parts)
 	if e == l.trusted && e.silent { // it has told that time after all
 		l.takeBack(e)
+		l.untold = span{}
 	}
 	if l.awaits(e) && p.at.Sub(e.settledAt) <= p.patience() || !e.trusted && e.drawn < steps*p.Step {
 		return
 	}
+	e.parts = e.due
 	if e.trusted {
 		l.bookRemainder(e)
 	} else if admitted := p.Whole || l.oneSocket(); e.passes(admitted) {
 		l.trust(e)
 	} else if admitted {
-		e.shown, e.shares, e.judged = plus(e.shown, e.drawn), plus(e.shares, e.parts), e.judged+1
+		e.judge(e.drawn, e.parts)
 	}
 	e.close(l.tick)
+	e.parts = ahead
 	if e == l.trusted && !e.demoted {
 		for _, q := range l.order {
 			q.withheld = 0
@@ -186,20 +202,23 @@ func (l *Ledger) follow(e *envelope, sum unit.Microjoules) {
 }
 
 // Finish books what is known of the remainder, without waiting for parts that have not
-// told their share of it. Call it after the last Book, when no other will follow.
+// told their share of it. Call it after the last Book; should another follow, after that, too.
 func (l *Ledger) Finish() {
 	e := l.trusted
 	if !l.decided() || !e.begun {
 		return
 	}
-	if owed := plus(e.due, e.debt); e.drawn > owed {
+	owed := plus(e.due, e.debt)
+	if e.debt = owed - min(owed, e.drawn); e.drawn > owed {
 		l.add(l.other, e.drawn-owed)
 	}
 	if e.drawn > 0 {
 		l.other.extend(e.part.at)
 		l.host.reach(l.other.account)
 	}
+	ahead := e.parts - e.due // of the envelope's newest reading
 	e.close(l.tick)
+	e.parts = ahead
 }
 
 // pauseEnvelope leaves the host to its parts until the envelope has a reading again.
@@ -211,17 +230,17 @@ func (l *Ledger) pauseEnvelope(e *envelope) {
 }
 
 // noteSilence leaves the host to its parts when nobody waits any more for the envelope
-// that decides.
+// that decides, or another view of it is counted now, which has its trust to earn.
 func (l *Ledger) noteSilence() {
-	e := l.trusted
-	if !l.decided() || e.part.advanced == l.tick {
+	if !l.decided() {
 		return
 	}
-	silent := e.part.standsBy()
+	e := l.trusted
+	gone := e.part.standsBy()
 	for _, p := range l.read {
-		silent = silent || p.advanced == l.tick && p.moment.Sub(e.part.last) > e.part.patience()
+		gone = gone || e.part.advanced != l.tick && p.advanced == l.tick && p.moment.Sub(e.part.last) > e.part.patience()
 	}
-	if silent {
+	if gone {
 		l.leave(e)
 	}
 }
@@ -229,6 +248,7 @@ func (l *Ledger) noteSilence() {
 // leave leaves the host to its parts, of all the time that is not settled.
 func (l *Ledger) leave(e *envelope) {
 	e.silent = true
+	l.untold.from = e.settledAt
 	l.other.paused = true
 	l.other.turns++
 	l.letGo(e)
@@ -239,6 +259,10 @@ func (l *Ledger) leave(e *envelope) {
 func (l *Ledger) lose(e *envelope) {
 	e.debt, e.excused = plus(e.debt, e.back), plus(e.excused, e.back)
 	l.letGo(e)
+	if !e.silent {
+		l.untold.from = e.settledAt
+	}
+	l.untold.to = e.part.at
 	l.takeBack(e)
 	e.lost = l.tick
 	l.other.extend(e.part.at) // nobody will tell it: it is not waited for
@@ -318,14 +342,47 @@ func (l *Ledger) awaits(e *envelope) bool {
 
 // noteBack adds what parts bring in this tick of the time before the last settlement: while
 // they were silent, the remainder got it.
-func (e *envelope) noteBack(read []*part) {
-	for _, q := range read {
-		if q.booked == 0 || q.delta.To.IsZero() || !q.delta.From.Before(e.settledAt) {
-			continue
-		}
-		held, _ := before(q.delta, e.settledAt)
-		e.back = plus(e.back, min(held, q.booked))
+func (l *Ledger) noteBack(e *envelope) {
+	for _, q := range l.read {
+		e.back = plus(e.back, q.within(span{l.told, e.settledAt})-q.within(l.untold.until(e.settledAt)))
 	}
+}
+
+// untoldOf returns what late parts bring in this tick of a time that the envelope has
+// nothing to do with: before it is followed or, if it is trusted, of that which no remainder
+// holds.
+func (l *Ledger) untoldOf(e *envelope) unit.Microjoules {
+	var sum unit.Microjoules
+	for _, q := range l.read {
+		switch {
+		case !e.misses(q):
+		case e != l.trusted:
+			sum += q.within(span{to: e.from})
+		default:
+			sum += q.within(span{to: l.told}) + q.within(l.untold.until(e.settledAt))
+		}
+	}
+	return sum
+}
+
+// aheadOf returns what parts bring in this tick of the time after the envelope's newest
+// reading: an answer of a controller is up to a sample old, and the next one holds it.
+func (l *Ledger) aheadOf(e *envelope) unit.Microjoules {
+	var sum unit.Microjoules
+	for _, q := range l.read {
+		sum += q.booked - q.within(span{to: e.part.at})
+	}
+	return sum
+}
+
+// within returns what was booked of the part in this tick and lies in s.
+func (p *part) within(s span) unit.Microjoules {
+	if p.booked == 0 || p.delta.To.IsZero() || !s.to.After(s.from) {
+		return 0
+	}
+	until, _ := before(p.delta, s.to)
+	from, _ := before(p.delta, s.from)
+	return min(until, p.booked) - min(from, p.booked)
 }
 
 // noteLate finds out what of a part's energy of this tick may have been missing in the
@@ -333,11 +390,17 @@ func (e *envelope) noteBack(read []*part) {
 func (e *envelope) noteLate(q *part) {
 	switch {
 	case q.before >= e.settled: // began with it, or later
-	case q.Period > 0 && q.before > e.earlier:
-		e.lag = plus(e.lag, q.booked)
-	default:
+	case e.misses(q):
 		e.late = plus(e.late, q.booked)
+	default:
+		e.lag = plus(e.lag, q.booked)
 	}
+}
+
+// misses reports whether the last settlement did without the part, and not because it is
+// a slow one.
+func (e *envelope) misses(q *part) bool {
+	return q.before < e.settled && (q.Period == 0 || q.before <= e.earlier)
 }
 
 // oneSocket reports whether all measured CPU parts sit in one socket, and there
@@ -358,9 +421,13 @@ func (l *Ledger) oneSocket() bool {
 	return first != nil
 }
 
-// isShort reports whether the envelope had its time to earn trust, and did not.
-func (e *envelope) isShort() bool {
-	return e.begun && !e.trusted && e.judged >= 2*probation && e.settledAt.Sub(e.from) >= 2*maxDebt
+// judge finds out whether the envelope had its time to earn trust, and did not. What is
+// found lasts until it does: silence proves nothing.
+func (e *envelope) judge(drawn, parts unit.Microjoules) {
+	e.shown, e.shares, e.judged = plus(e.shown, drawn), plus(e.shares, parts), e.judged+1
+	if d := e.part.at.Sub(e.from); e.judged >= 2*probation && d >= 2*maxDebt {
+		e.short = Shortfall{Shown: e.shown.Power(d), Parts: e.shares.Power(d)}
+	}
 }
 
 func (e *envelope) open(tick uint64) {
@@ -396,23 +463,35 @@ func (e *envelope) passes(admitted bool) bool {
 }
 
 func (l *Ledger) trust(e *envelope) {
+	at, old := e.part.at, l.trusted
+	switch {
+	case old == nil:
+		l.told = at
+	case l.decided():
+		l.untold = span{old.settledAt, at}
+	default:
+		l.untold.to = at
+	}
 	if !l.decided() {
 		e.lost = l.tick
 	}
-	if old := l.trusted; old != nil {
+	if old != nil {
 		old.trusted, old.begun = false, false
 		if !old.demoted {
-			e.debt, e.excused, e.lagged = old.debt, old.excused, old.lagged
-			old.debt, old.excused, old.lagged = 0, 0, 0
+			e.debt, e.excused, e.lagged = plus(old.debt, old.back), plus(old.excused, old.back), old.lagged
+			old.debt, old.back, old.excused, old.lagged = 0, 0, 0, 0
 		}
 	}
-	at := e.part.at
 	e.trusted, e.silent, e.decides, l.trusted = true, false, at, e
-	e.recent, e.span, e.judged = e.total, at.Sub(e.since), 0
+	e.recent, e.span, e.judged, e.short = e.total, at.Sub(e.since), 0, Shortfall{}
 	l.hold(at)
 	if l.other != nil {
 		l.other.closed, l.other.paused = false, false
 		l.other.turns++
+		if other := *l.other.Part; other.Period < e.part.Period { // it is told as rarely as that
+			other.Period = e.part.Period
+			l.other.Part = &other
+		}
 		return
 	}
 	l.other = &part{
@@ -460,6 +539,7 @@ func (e *envelope) reckon() {
 // demote ends the trust for good; what was booked stays booked.
 func (l *Ledger) demote(e *envelope) {
 	e.demoted = true
+	l.untold.from = e.settledAt
 	l.other.closed = true
 	l.other.turns++
 	l.letGo(e)

@@ -395,3 +395,68 @@ func TestTheLastRemainderIsSettledAsFarAsKnown(t *testing.T) {
 		assert.Equal(t, (7*50+5*10+50)*j, b.account("host").Energy)
 	}
 }
+
+// A sample may follow the last, if it was on its way: what is owed is paid once, and what
+// parts have told since the envelope's newest reading is not forgotten.
+func TestWhatFollowsTheLastRemainderAddsUp(t *testing.T) {
+	b, p, h := trusted(t)
+	b.book(append(p.read(6, 50), h.read(6, 30)...)...) // 20 owed
+	for _, c := range []struct {
+		tick, pkg, psys int
+		other           unit.Microjoules // total in J after it
+	}{
+		{7, missing, 40, 20}, // 40 − 20
+		{8, 100, 80, 20},     // 20 owed again
+		{9, 50, 100, 50},     // 50 − 20
+		{10, 50, missing, 50},
+		{11, 50, 160, 110}, // 160 − 50 − 50
+	} {
+		b.book(append(p.read(c.tick, c.pkg), h.read(c.tick, c.psys)...)...)
+		b.Finish()
+		b.check()
+		assert.Equal(t, c.other*j, b.account("other").Energy, "tick %d", c.tick)
+	}
+}
+
+// The remainder is as slow as the slowest envelope that told it, also where a calibration
+// came first: whoever waits for it has to know.
+func TestTheRemainderIsAsSlowAsItsEnvelope(t *testing.T) {
+	b := open(t, ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}})
+	b.run(0, 10, source{part: pkg(0), watts: 50})
+	first := b.account("other").Part
+	assert.Zero(t, first.Period)
+	b.run(11, 400, source{part: pkg(0), watts: 50}, slowly(source{part: whole("bmc", 0), watts: 100, gauge: true}, 40, 0))
+	assert.Equal(t, 40*s, b.account("other").Part.Period)
+	assert.Zero(t, first.Period, "what was told is not changed")
+}
+
+// A package of 50 W is read every 500 ms, and a controller of 120 W answers every second,
+// now 10 ms before and now 10 ms after one of these samples: what it tells is 10 ms or
+// 490 ms old when it is read. 70 W are left at each of its moments, whatever the parts have
+// told beyond it.
+func TestAnAnswerIsComparedWithThePartsOfItsTime(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, m := pkg(0), whole("bmc", 0)
+	var from, answer time.Duration
+	for tick := range 80 {
+		now := time.Duration(tick) * 500 * ms
+		rs := []sensor.Reading{{Part: p, At: at(now), Energy: (50 * unit.Watt).Over(now), Max: intelMax}}
+		late := tick/2%2 == 1 // of the newest whole second
+		if late == (tick%2 == 1) && tick > 0 {
+			answer = now - 10*ms
+			if late {
+				answer = now - 490*ms
+			}
+			rs = append(rs, sensor.Reading{Part: m, At: at(answer), Kind: sensor.Gauge, Power: 120 * unit.Watt})
+		}
+		b.book(rs...)
+		if !b.has("other") {
+			continue
+		}
+		if from == 0 {
+			from = answer
+		}
+		assert.Equal(t, (70 * unit.Watt).Over(answer-from), b.account("other").Energy, "at %v", now)
+	}
+	assert.NotZero(t, from)
+}

@@ -251,6 +251,27 @@ func TestAnEnvelopeThatNeverContainsItsPartsIsTold(t *testing.T) {
 	assert.Equal(t, 1, logs.FilterMessageSnippet("is not used").Len())
 }
 
+// The same controller, silent from 100 s to 160 s: that says nothing for it.
+func TestAnEnvelopeThatFallsSilentHasNotEarnedTrust(t *testing.T) {
+	p, pkg := controller(5*time.Second), rapl("package-0", "cpu", sensor.Primary, 0)
+	var steps []sensortest.Step
+	for i := range 50 {
+		when := at(time.Duration(5*i) * time.Second)
+		step := sensortest.Step{Readings: []sensor.Reading{counting(pkg, when, unit.Microjoules(i)*500*joule)}}
+		if i < 20 || i > 32 {
+			step.Readings = append(step.Readings, power(p, when, 80))
+		}
+		steps = append(steps, step)
+	}
+	s, logs := scripted(t, sensortest.NewFake(steps...))
+	for i := range 50 {
+		scrape(t, s)
+		s.sampler.eachEnvelope(func(_ string, wrong bool) { assert.Equal(t, i >= 12, wrong, "in collection %d", i) })
+	}
+	assert.Equal(t, 1, logs.FilterMessageSnippet("is not used").Len())
+	assert.Zero(t, logs.FilterMessageSnippet("after all").Len())
+}
+
 // asker is a controller of 200 W that tells every 5 s, and when it is asked.
 type asker struct {
 	sensortest.Fake
@@ -260,8 +281,8 @@ type asker struct {
 func (a *asker) Ask(context.Context) { a.asked = true }
 
 // A package of 100 W in it. It is trusted after 25 s and has left 1500 J at 40 s. The
-// receiver is stopped at 42.05 s: until then it draws 410 J, and the package, which is
-// read 0.1 s after the sample before, 210 J.
+// receiver is stopped at 42.05 s: until then it draws 410 J, and the package 205 J of the 210
+// that it has when it is read, 0.1 s after the sample before.
 func TestAtTheEndTheControllerIsAskedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, pkg, whole := time.Now(), rapl("package-0", "cpu", sensor.Primary, 0), controller(5*time.Second)
@@ -286,8 +307,8 @@ func TestAtTheEndTheControllerIsAskedOnceMore(t *testing.T) {
 		})
 		s.sampler.sampleLast(t.Context())
 		parts, host := energies(s.sampler)
-		assert.InDelta(t, 1500+410-210, parts["other"], 1e-9)
-		assert.InDelta(t, 4210+1700, host, 1e-9)
+		assert.InDelta(t, 1500+410-205, parts["other"], 1e-9)
+		assert.InDelta(t, 4210+1705, host, 1e-9)
 		require.NoError(t, s.sampler.stop(t.Context()))
 	})
 }
