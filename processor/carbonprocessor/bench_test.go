@@ -2,6 +2,7 @@ package carbonprocessor
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -149,4 +150,36 @@ func BenchmarkPricing(b *testing.B) {
 	points := float64(b.N * parts)
 	b.ReportMetric(points/b.Elapsed().Seconds(), "points/s")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/points, "ns/point")
+}
+
+// BenchmarkAMillionStreams is what remembering them takes: bytes of the heap for each.
+func BenchmarkAMillionStreams(b *testing.B) {
+	const hosts, parts, batches = 100, 100, 100
+	start := time.Now()
+	for b.Loop() {
+		p := started(b, func(c *Config) { c.MaxStreams, c.Range = 1_000_000, false })
+		before := heap()
+		for batch := range batches {
+			md := fleet(hosts, parts, start)
+			for i, rm := range md.ResourceMetrics().All() {
+				rm.Resource().Attributes().PutStr("host.id", fmt.Sprintf("%032d", batch*hosts+i))
+			}
+			for round := range 2 {
+				restore(md, start, round)
+				if _, err := p.processMetrics(b.Context(), md); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		require.Equal(b, hosts*parts*batches, p.streams.len())
+		b.ReportMetric(float64(heap()-before)/(1<<20), "MiB")
+		runtime.KeepAlive(p)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/golden"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/processor/processortest"
@@ -111,30 +112,54 @@ func FuzzMetrics(f *testing.F) {
 		require.NoError(f, err)
 		add(md)
 	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		p := started(t, func(c *Config) { c.MaxStreams = 8 })
-		seen := map[string][2]float64{} // start and value by identity
-		for range 2 {
-			md, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(raw)
-			if err != nil {
-				return
-			}
-			for shift := range 3 {
-				batch := pmetric.NewMetrics()
-				md.CopyTo(batch)
-				move(batch, time.Duration(shift)*time.Minute, float64(shift))
-				points := batch.DataPointCount()
-				out, err := p.processMetrics(t.Context(), batch)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if out.DataPointCount() < points {
-					t.Fatalf("%d points came in, %d went out", points, out.DataPointCount())
-				}
-				monotone(t, out, seen)
-			}
+	all := fleet(2, 2, time.Now())
+	for i, name := range []string{"carbon.energy", "joules", "watts", "requests"} {
+		one := fleet(1, 2, time.Now())
+		m := one.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+		m.SetName(name)
+		if i%2 == 0 {
+			m.Sum().SetAggregationTemporality(delta)
 		}
+		one.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+	}
+	add(all)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		fuzzMetrics(t, raw, started(t, func(c *Config) { c.MaxStreams = 8 }))
+		l := newShelf().live(t, 1, func(c *Config) {
+			c.MaxStreams, c.Revise, c.WUE, c.ElectricityPrice.PerKWh = 12, true, 1, 1
+			c.Budgets = []BudgetConfig{{Name: "a", Grams: 1, Period: time.Hour}, {Name: "b", Grams: 1e9, Match: map[string]string{"hw.type": "c*"}}}
+			c.Embodied = configoptional.Some(EmbodiedConfig{KgCO2e: 1000, Lifetime: time.Hour})
+			c.SCI = &SCIConfig{Per: "requests", By: []string{"host.id"}}
+			c.Inputs = []InputConfig{{Metric: "joules", Unit: "mJ", Kind: "counter"}, {Metric: "watts", Unit: "W", Of: "host", Match: map[string]string{"hw.id": "*"}}}
+		})
+		defer l.stop()
+		fuzzMetrics(t, raw, l.pipelines[0])
 	})
+}
+
+func fuzzMetrics(t *testing.T, raw []byte, p *metricsProcessor) {
+	t.Helper()
+	seen := map[string][2]float64{} // start and value by identity
+	for range 2 {
+		md, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(raw)
+		if err != nil {
+			return
+		}
+		for shift := range 3 {
+			batch := pmetric.NewMetrics()
+			md.CopyTo(batch)
+			move(batch, time.Duration(shift)*time.Minute, float64(shift))
+			points := batch.DataPointCount()
+			out, err := p.processMetrics(t.Context(), batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.DataPointCount() < points {
+				t.Fatalf("%d points came in, %d went out", points, out.DataPointCount())
+			}
+			monotone(t, out, seen)
+		}
+	}
 }
 
 // move shifts all sums of energy in time and value.
@@ -164,11 +189,12 @@ func monotone(t *testing.T, md pmetric.Metrics, seen map[string][2]float64) {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
 				switch m.Name() {
-				case "carbon.host.emissions", "carbon.host.emissions_lower", "carbon.host.emissions_upper":
+				case "carbon.host.emissions", "carbon.host.emissions_lower", "carbon.host.emissions_upper",
+					"carbon.emissions", "carbon.emissions_lower", "carbon.emissions_upper", "carbon.water_usage":
 				default:
 					continue
 				}
-				if m.Type() != pmetric.MetricTypeSum || m.Unit() != "g" || m.Sum().AggregationTemporality() != cumulative {
+				if m.Type() != pmetric.MetricTypeSum || m.Unit() != "g" && m.Unit() != "L" || m.Sum().AggregationTemporality() != cumulative {
 					continue
 				}
 				base := h.base(resource, sm.Scope(), m.Name(), kindCumulative)
