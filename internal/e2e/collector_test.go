@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,11 +200,24 @@ func healthy(endpoint string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// freePort returns an address on loopback that nothing listens on.
+// freePort returns an address on loopback that nothing listens on. It is below those that
+// Linux gives to connections, which would take it again before it is used.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 16_000+rand.N(16_000))
+		if _, taken := ports.LoadOrStore(address, true); taken {
+			continue
+		}
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
+
+// ports were given to somebody.
+var ports sync.Map

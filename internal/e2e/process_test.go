@@ -40,7 +40,14 @@ type process struct {
 // run starts a program, and waits for nothing.
 func run(t testing.TB, path string, args ...string) *process {
 	t.Helper()
+	return runWith(t, nil, path, args...)
+}
+
+// runWith adds to the environment.
+func runWith(t testing.TB, env []string, path string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
 	out, in, err := os.Pipe()
 	require.NoError(t, err)
 	p.cmd.Stdout, p.cmd.Stderr = in, in

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,13 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // of a sender that was killed meanwhile
 	}
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = unzipped(body); err != nil {
+			s.t.Errorf("%s: %v", r.URL, err)
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
 	req := pmetricotlp.NewExportRequest()
 	if err := req.UnmarshalProto(body); err != nil {
 		s.t.Errorf("%s: %v", r.URL, err)
@@ -54,6 +62,14 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received[who] = append(s.received[who], req.Metrics())
+}
+
+func unzipped(body []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 // points returns every point of the metric that an exporter has sent, in the order of arrival.
