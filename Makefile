@@ -12,6 +12,7 @@ COLLECTOR := _build/otelcol-carbon
 COMMAND   := _build/otelcarbon
 NVML      := _build/nvml
 AGENT     := _build/gateway/otelcol-agent
+BACKENDS  := _build/backends
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Whatever a build of the distribution depends on.
@@ -20,7 +21,10 @@ SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -pa
 
 # What the tests in internal/e2e start. Only those that are built already; make ci builds
 # all of them before.
-E2E = OTELCOL_CARBON=$(abspath $(COLLECTOR)) E2E_AGENT=$(abspath $(wildcard $(AGENT)))
+PROMETHEUS := $(BACKENDS)/prometheus
+VICTORIA   := $(BACKENDS)/victoria-metrics-v1.140.0
+E2E = OTELCOL_CARBON=$(abspath $(COLLECTOR)) E2E_AGENT=$(abspath $(wildcard $(AGENT))) E2E_PROMETHEUS=$(abspath $(wildcard $(PROMETHEUS))) \
+	E2E_VICTORIA_METRICS=$(abspath $(wildcard $(VICTORIA)))
 
 # Where the pure parts must compile, and the components do no more than model.
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/arm64 windows/amd64
@@ -87,17 +91,38 @@ $(AGENT): examples/gateway/builder-config.yaml internal/tools/go.mod $(SOURCES)
 	@$(TOOL) builder --config examples/gateway/builder-config.yaml 2>&1 | awk -F '\t' '{ print "  " (NF > 3 ? $$4 " " $$5 : $$0); fflush() }'
 	@touch $@
 
+.PHONY: backends
+backends: $(PROMETHEUS) $(VICTORIA) ## fetch or build the backends that tests ask, into _build/backends (Debian, minutes)
+
+# That of Debian, unpacked but not installed, so that no service starts; or the one that
+# is in the PATH already.
+$(PROMETHEUS):
+	@mkdir -p $(BACKENDS)/deb; rm -rf $(BACKENDS)/deb/*
+	@if have=$$(command -v prometheus); then echo "$@ is $$have"; ln -sf "$$have" $@; exit 0; fi; \
+	command -v apt-get >/dev/null || { echo "there is no prometheus and no apt-get: install Prometheus 2.42 or newer, so that it is in the PATH"; exit 1; }; \
+	echo "fetching $@"; cd $(BACKENDS)/deb; \
+	apt-get -qq -o APT::Sandbox::User=root download prometheus 2>/dev/null || { apt-get -qq update; apt-get -qq -o APT::Sandbox::User=root download prometheus; }; \
+	dpkg -x prometheus_*.deb .; cp usr/bin/prometheus $(abspath $@); rm -rf $(abspath $(BACKENDS)/deb)
+
+# Each in a module of its own, of whose requirements nobody hears.
+FROM_GO = echo "building $@: some minutes"; rm -rf $(BACKENDS)/$(@F).d; mkdir -p $(BACKENDS)/$(@F).d; cd $(BACKENDS)/$(@F).d; \
+	go mod init backend 2>/dev/null; go get $(1) 2>/dev/null || go get $(1); \
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(abspath $@) $(firstword $(subst @, ,$(1)))
+
+$(VICTORIA):
+	@$(call FROM_GO,github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.140.0)
+
 .PHONY: test
 test: $(COLLECTOR) $(wildcard $(AGENT)) ## run all tests with the race detector, those of the built collector included, and list what was skipped
 	@$(E2E) go test -race -timeout 20m -json ./... | go run ./scripts/testreport
 
 .PHONY: e2e
-e2e: $(COLLECTOR) $(wildcard $(AGENT)) ## run only the tests that start the built collector, with the agent that make gateway has built
+e2e: $(COLLECTOR) $(wildcard $(AGENT)) ## run only the tests that start the built collector, with what make gateway and make backends have built
 	@$(E2E) go test -count=1 -timeout 20m -json ./internal/e2e/... | go run ./scripts/testreport
 
 .PHONY: ci
 ci: ## everything that must hold before a change is merged
-	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml gateway check-examples check-run test fuzz-seeds; do \
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml gateway backends check-examples check-run test fuzz-seeds; do \
 		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
 	echo; echo "== all of it held ($$((SECONDS - started)) s)"
 
