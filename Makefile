@@ -16,7 +16,7 @@ BACKENDS  := _build/backends
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Whatever a build of the distribution depends on.
-SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -name testdata \) -prune -o \
+SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -path ./internal/scrape -o -name testdata \) -prune -o \
 	\( -name '*.go' ! -name '*_test.go' -o -name '*.csv' -o -name NOTICE -o -path './data/*.md' \) -print) go.mod go.sum
 
 # What the tests in internal/e2e start. Only those that are built already; make ci builds
@@ -138,9 +138,10 @@ check-generated: # generated code is what make generate writes
 	diff <(echo "$$before") <(sums) || { echo "make generate changed these files: run it and commit the result"; exit 1; }
 
 .PHONY: tidy
-tidy: ## go mod tidy, also for the comparisons in internal/bench
+tidy: ## go mod tidy, also for the modules in internal/bench and internal/scrape
 	@go mod tidy
 	@go -C internal/bench mod tidy
+	@go -C internal/scrape mod tidy
 
 .PHONY: check-tidy
 check-tidy: # go.mod and go.sum are what go mod tidy writes
@@ -171,6 +172,11 @@ check-run: build # make run prints, serves and stops as the README says
 bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s)
 	@go test $(BENCHFLAGS) $$(grep -rl --include='*_test.go' --exclude-dir=bench '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 	@go -C internal/bench test $(BENCHFLAGS) ./...
+
+.PHONY: scrape
+scrape: ## let the Prometheus receiver scrape what the presets are for (minutes, the first time)
+	@go -C internal/scrape vet -tags remove_all_sd ./...
+	@go -C internal/scrape test -tags remove_all_sd ./...
 
 .PHONY: overhead
 overhead: $(COLLECTOR) ## measure what the built collector costs beside 200 to 10,000 processes (Linux, minutes)

@@ -22,8 +22,8 @@ import (
 const module = "github.com/otelcarbon/otelcarbon"
 
 // nested lists the folders with modules of their own: tools that nobody inherits,
-// and comparisons with packages that nobody needs.
-func nested() []string { return []string{"internal/tools", "internal/bench"} }
+// and comparisons and trials with packages that nobody needs.
+func nested() []string { return []string{"internal/tools", "internal/bench", "internal/scrape"} }
 
 // A file name with a colon makes the whole module unfetchable, and the zip of a
 // module refuses most other signs.
@@ -61,6 +61,8 @@ func TestModuleFile(t *testing.T) {
 func TestVersionsAgree(t *testing.T) {
 	want := requirements(t, "go.mod")
 	tools := requirements(t, "internal/tools/go.mod")
+	const prometheus = "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
+	want[prometheus] = requirements(t, "internal/scrape/go.mod")[prometheus]
 	entry := regexp.MustCompile(`(?m)^\s*- gomod: (\S+) (v\S+)$`)
 	for _, manifest := range []string{"builder-config.yaml", "examples/distribution-full/builder-config.yaml", "examples/gateway/builder-config.yaml"} {
 		text := read(t, manifest)

@@ -9,7 +9,8 @@ import (
 // waiting. It is made by a Source and safe for concurrent use. When the Source
 // has tables, a Handle has an answer for every time.
 type Handle struct {
-	grid atomic.Pointer[Grid]
+	grid   atomic.Pointer[Grid]
+	unread atomic.Bool // since Read was called; written to by the first who reads only
 }
 
 // NewHandle returns a Handle on g. Programs get theirs from Source.Handle.
@@ -24,12 +25,23 @@ func NewHandle(g *Grid) *Handle {
 func (h *Handle) Set(g *Grid) { h.grid.Store(g) }
 
 // Grid returns what the Handle answers from at this moment; it may be nil.
-func (h *Handle) Grid() *Grid { return h.grid.Load() }
+func (h *Handle) Grid() *Grid { return h.load() }
 
-// Peek returns the slot that holds t, or nil if none is known. It costs one atomic
-// load and one look-up, and allocates nothing.
+// Read reports whether anybody has asked the Handle for anything since the last call of
+// Read. It is for the Source, which does not keep up for ever what nobody reads.
+func (h *Handle) Read() bool { return !h.unread.Swap(true) }
+
+func (h *Handle) load() *Grid {
+	if h.unread.Load() {
+		h.unread.Store(false)
+	}
+	return h.grid.Load()
+}
+
+// Peek returns the slot that holds t, or nil if none is known. It costs two atomic
+// loads and one look-up, and allocates nothing.
 func (h *Handle) Peek(t time.Time) *Slot {
-	g := h.grid.Load()
+	g := h.load()
 	if g == nil {
 		return nil
 	}
@@ -44,7 +56,7 @@ func (h *Handle) Peek(t time.Time) *Slot {
 // number. It allocates nothing, and sees one consistent state even while slots are
 // replaced.
 func (h *Handle) Each(from, to time.Time, joules float64, yield func(s *Slot, joules float64)) {
-	g := h.grid.Load()
+	g := h.load()
 	if g == nil {
 		g = &Grid{} // does not leave the stack
 	}

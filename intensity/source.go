@@ -55,6 +55,7 @@ type Caps struct {
 	Settle      time.Duration // age after which a measured slot is not revised any more
 	Rate        Rate          // what the provider allows; the zero value for no limit
 	Network     bool          // false for tables
+	Locates     bool          // Resolve may make a request, which counts towards Rate
 	Attribution string        // text to show where the data are shown
 }
 
@@ -100,7 +101,23 @@ type Source interface {
 	// Handle resolves the place once and keeps its slots at hand. It does not wait
 	// for data. Equal queries share one Handle.
 	Handle(q Query) (*Handle, error)
-	// Close ends what runs in the background and waits for it. Handles keep
-	// answering with what they hold. It may be called twice.
+	// Close ends what runs in the background and waits for it, but not for ever: where a
+	// provider goes on with a request after its context has ended, the error names the
+	// provider. Handles keep answering with what they hold. It may be called twice.
 	Close() error
+}
+
+// Recaller is a Source that answers for the past without waiting, for pipelines whose
+// data come late. That of chain.New is one.
+type Recaller interface {
+	// Known returns at once what is known of [from, to), as Range would, of the network
+	// or not. What is missing, and what the provider may know better by now, is asked for
+	// in the background, as seldom as Range would ask; it is there for a later call, and in
+	// the Handle of the query.
+	//
+	// open reports whether better may still come for any part of it: false once all of it
+	// has been measured, or the provider was asked again after its values settle
+	// (Caps.Settle, at least a day) or does not reach back so far. Errors are those of
+	// Range; open counts even then.
+	Known(q Query, from, to time.Time) (s Series, open bool, err error)
 }

@@ -15,6 +15,7 @@ import (
 func (s *source) ask(q intensity.Query) answer {
 	slots, first, err := s.askTables(q)
 	live := &livePlace{query: q, coarse: slots}
+	live.use(time.Now())
 	for _, u := range s.upstreams {
 		if u.depth < first {
 			live.upstreams = append(live.upstreams, u)

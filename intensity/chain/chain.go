@@ -15,7 +15,8 @@
 // a Handle, shortly after each of their slots has ended, and by At, Range and Forecast
 // for what is not in the cache. All of them share one patience: a provider is asked once
 // by all who want the same, at most as often as it allows, again after a pause that
-// grows, and not at all for a while once it has failed several times. A value that
+// grows, and not at all for a while once it has failed several times. Forecasts have half of
+// the rate that a provider allows, so that values are not held up by them. A value that
 // cannot be renewed is carried forward for Query.MaxStale, with the flags Extrapolated
 // and, if asking failed, Stale, and with a range that grows; then the tables answer.
 package chain
@@ -25,6 +26,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +46,11 @@ type Config struct {
 	// MaxZones bounds the zones of live providers that are remembered; 0 means 1024. Each
 	// has at most 20,000 slots of some 300 bytes, a day of hours as a rule.
 	MaxZones int
+	// MaxIdle is for how long a place or zone that nobody asks for is kept up; 0 means 48 h.
+	// A Handle that was not read for so long is not renewed, and the values of a zone that
+	// only such places have are stored and forgotten. The Handle then answers from the tables,
+	// and from live values again within about a minute of being read.
+	MaxIdle time.Duration
 	// Offline asks no provider that needs a network: no socket is opened.
 	Offline bool
 	// HalfWidths widen what is carried forward; nil means intensity.DefaultHalfWidths.
@@ -55,6 +64,9 @@ type Config struct {
 const (
 	defaultMaxPlaces = 1024 // some 5 KB each, with ten yearly slots
 	defaultMaxZones  = 1024
+	defaultMaxIdle   = 48 * time.Hour // longer than from one night's job to the next
+
+	closeWithin = 5 * time.Second // for requests, and again for the Store
 )
 
 // ErrClosed is what a closed Source answers.
@@ -65,7 +77,15 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 	if len(providers) == 0 {
 		return nil, refuse("a chain needs at least one provider")
 	}
-	s := &source{hooks: cfg.Hooks, store: cfg.Store, widths: intensity.DefaultHalfWidths(), wake: make(chan struct{}, 1)}
+	s := &source{
+		hooks: cfg.Hooks, store: cfg.Store, widths: intensity.DefaultHalfWidths(), maxIdle: cmp.Or(cfg.MaxIdle, defaultMaxIdle),
+		wake: make(chan struct{}, 1), calls: newCrew(), stores: newCrew(), storing: make(chan struct{}, storeAtOnce),
+		leaving: make(map[zoneKey]*zone),
+	}
+	s.close = sync.OnceValue(s.end)
+	if cfg.MaxIdle < 0 {
+		return nil, refuse("MaxIdle is %v: want a time, or 0 for %v", cfg.MaxIdle, defaultMaxIdle)
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for i, p := range providers {
 		if p == nil {
@@ -74,7 +94,7 @@ func New(cfg Config, providers ...intensity.Provider) (intensity.Source, error) 
 		caps := p.Caps()
 		if caps.Network {
 			if !cfg.Offline {
-				s.upstreams = append(s.upstreams, newUpstream(p, i, &s.hooks, s.ctx.Done()))
+				s.upstreams = append(s.upstreams, newUpstream(p, caps, i, &s.hooks, s.ctx.Done(), s.calls))
 			}
 			continue
 		}
@@ -130,16 +150,22 @@ type source struct {
 	hooks     Hooks
 	widths    intensity.HalfWidths
 	store     Store
+	maxIdle   time.Duration
 
 	ctx  context.Context //nolint:containedctx // that of the background, which Close ends
 	stop context.CancelFunc
 	wake chan struct{} // there is more to do in the background
-	work sync.WaitGroup
+
+	calls   *crew         // the background, and requests
+	stores  *crew         // calls of the store
+	storing chan struct{} // held by each of those
+	close   func() error
 
 	mu      sync.Mutex // guards what follows
 	places  *simplelru.LRU[place, answer]
 	zones   *simplelru.LRU[zoneKey, *zone]
-	evicted []*zone // not stored yet
+	evicted []*zone           // not stored yet
+	leaving map[zoneKey]*zone // being stored
 	started bool
 	closed  bool
 }
@@ -161,8 +187,11 @@ func (s *source) Handle(q intensity.Query) (*intensity.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.live != nil && !a.live.wanted.Swap(true) {
-		s.nudge()
+	if a.live != nil {
+		a.live.handed.Store(true)
+		if !a.live.wanted.Swap(true) {
+			s.nudge()
+		}
 	}
 	return a.handle, a.err
 }
@@ -172,6 +201,9 @@ func (s *source) answer(q intensity.Query) (answer, error) {
 	a, known, err := s.remembered(p)
 	if err != nil {
 		return answer{}, err
+	}
+	if a.live != nil {
+		a.live.use(time.Now())
 	}
 	if !known {
 		a = s.ask(q) // without the lock: providers are foreign code
@@ -303,24 +335,32 @@ func (s *source) Forecast(ctx context.Context, q intensity.Query, horizon time.D
 	return intensity.Series{}, noData("no provider of the chain forecasts")
 }
 
-func (s *source) Close() error {
+func (s *source) Close() error { return s.close() }
+
+func (s *source) end() error {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		s.work.Wait()
-		return nil
-	}
 	s.closed = true
 	s.places.Purge()
 	zones := s.zones.Values()
 	s.mu.Unlock()
 	s.stop()
-	s.work.Wait()
+	late := s.calls.close(closeWithin)
 	var errs []error
-	ctx, cancel := context.WithTimeout(context.Background(), storeWithin) // for all of them
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin) // for all of them
 	defer cancel()
 	for _, z := range zones {
 		errs = append(errs, s.keep(ctx, z, true))
+	}
+	s.mu.Lock()
+	leaving := slices.Collect(maps.Values(s.leaving)) // their turn may not have come
+	s.mu.Unlock()
+	for _, z := range leaving {
+		errs = append(errs, s.keep(ctx, z, true))
+	}
+	until, _ := ctx.Deadline()
+	late = append(late, s.stores.close(time.Until(until))...)
+	if len(late) > 0 {
+		errs = append(errs, fmt.Errorf("closed, but these do not end within %v of being told to: %s", closeWithin, strings.Join(late, ", ")))
 	}
 	return errors.Join(errs...)
 }
@@ -348,6 +388,7 @@ func (s *source) remember(p place, a answer) answer {
 	}
 	s.places.Add(p, a)
 	if a.live != nil {
+		a.live.kept.Store(true)
 		s.begin()
 	}
 	return a

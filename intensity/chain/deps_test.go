@@ -9,6 +9,6 @@ import (
 const mod = "github.com/otelcarbon/otelcarbon"
 
 func TestDependencies(t *testing.T) {
-	deptest.Only(t, mod+"/intensity", "github.com/hashicorp/golang-lru/v2", "github.com/cenkalti/backoff/v5", "golang.org/x/sync/singleflight", "golang.org/x/time/rate")
+	deptest.Only(t, mod+"/intensity", "github.com/hashicorp/golang-lru/v2", "github.com/cenkalti/backoff/v5", "golang.org/x/time/rate")
 	deptest.Never(t, "a chain is handed its providers", mod+"/intensity/offline", mod+"/intensity/static")
 }

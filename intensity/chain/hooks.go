@@ -16,6 +16,10 @@ type Hooks struct {
 	// it is, how good, how long ago it was fetched (0 for tables), and whether it was
 	// there already.
 	Answer func(provider string, quality intensity.Quality, age time.Duration, cached bool)
+	// Changed is called when a Handle has got other values (grams, quality, basis or
+	// provider) for a time that has begun: the first ones, those of an hour that has ended,
+	// a correction. [from, to) is the shortest interval that holds all of them.
+	Changed func(h *intensity.Handle, from, to time.Time)
 	// Trouble is called for what fails in the background and is no answer to anybody: a
 	// stored cache that cannot be read, a provider that is suspended.
 	Trouble func(err error)

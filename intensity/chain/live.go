@@ -27,15 +27,42 @@ type livePlace struct {
 	coarse    []*intensity.Slot // of tables; may be empty
 	handle    *intensity.Handle
 
-	turn       chan struct{} // held by who resolves
+	turn   chan struct{} // held by who resolves
+	handed atomic.Bool   // somebody has the Handle
+	wanted atomic.Bool   // and reads it: it is renewed in the background
+	idle   atomic.Bool   // nobody has asked for long: the Handle has no live values
+	kept   atomic.Bool   // the source remembers it
+	used   atomic.Int64  // when it was asked for last, ns since 1970
+
 	rebuilding sync.Mutex
-	wanted     atomic.Bool // by a Handle: it is renewed in the background
+	shown      []*intensity.Slot // the live values that the Handle has
 
 	mu       sync.Mutex // never held while somebody is asked
 	zones    []*zone    // by upstream; nil: not resolved, or not covered
 	refusals []error    // why not
 	again    time.Time
 	resolved bool
+	refused  bool            // for good: by place, basis or plan
+	late     []intensity.Gap // wanted of the past
+	lateAt   time.Time       // not before
+}
+
+func (p *livePlace) use(now time.Time) {
+	p.used.Store(now.UnixNano())
+	p.idle.Store(false)
+}
+
+// unresolved reports whether it is time to find the place's zones, or when it is.
+func (p *livePlace) unresolved(now time.Time) (due bool, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.resolved:
+		return false, time.Time{}
+	case now.Before(p.again):
+		return false, p.again
+	}
+	return true, now
 }
 
 func (p *livePlace) maxStale() time.Duration {
@@ -72,7 +99,7 @@ func (s *source) resolve(ctx context.Context, p *livePlace) error {
 	zones := slices.Clone(p.zones)
 	p.mu.Unlock()
 	var refusals []error
-	done := true
+	done, wait := true, time.Minute
 	for i, u := range p.upstreams {
 		if zones[i] != nil {
 			continue
@@ -90,16 +117,18 @@ func (s *source) resolve(ctx context.Context, p *livePlace) error {
 		default:
 			refusals = append(refusals, err)
 			k := kind(err)
+			if full, ok := errors.AsType[usedUpError](err); ok {
+				wait = min(wait, full.as.RetryAfter)
+			}
 			done = done && (k == intensity.KindZone || k == intensity.KindBasis || k == intensity.KindPlan)
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait := time.Minute
 	if done { // places and plans change, if rarely
 		wait = refusedFor
 	}
-	p.zones, p.refusals, p.again = zones, refusals, time.Now().Add(wait)
+	p.zones, p.refusals, p.refused, p.again = zones, refusals, done, time.Now().Add(wait)
 	p.resolved = !slices.Contains(zones, nil)
 	return errors.Join(refusals...)
 }
@@ -239,17 +268,73 @@ func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Ti
 
 // rebuild gives the handle of a place what is known now.
 func (s *source) rebuild(p *livePlace, now time.Time) {
+	if p.idle.Load() {
+		return
+	}
+	from, to, changed := s.show(p, now)
+	if changed && s.hooks.Changed != nil {
+		s.hooks.Changed(p.handle, from, to)
+	}
+}
+
+// show is rebuild without its hook, and says what has changed.
+func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed bool) {
 	p.rebuilding.Lock()
 	defer p.rebuilding.Unlock()
 	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)), now.Add(atHand))
 	g, err := intensity.NewGrid(p.coarse, live)
 	if err != nil {
 		s.hooks.trouble(fmt.Errorf("live values cannot be laid on a grid: %w", err))
+		live = nil
 		if g, err = intensity.NewGrid(p.coarse, nil); err != nil {
 			return
 		}
 	}
 	p.handle.Set(g)
+	if s.hooks.Changed != nil {
+		from, to, changed = difference(p.shown, live, now.Add(-atHand), now)
+	}
+	p.shown = live
+	return from, to, changed
+}
+
+// difference returns the shortest interval that holds all in which old and others differ,
+// of slots that end after since and have begun by now.
+func difference(old, others []*intensity.Slot, since, now time.Time) (from, to time.Time, some bool) {
+	type face struct {
+		start, end  time.Time
+		grams       float64
+		quality     intensity.Quality
+		basis       intensity.Basis
+		provider    string
+		placeholder bool
+	}
+	faces := make(map[face]bool, len(old))
+	each := func(slots []*intensity.Slot, visit func(face)) {
+		for _, s := range slots {
+			if s.End.After(since) && !s.Start.After(now) {
+				visit(face{s.Start, s.End, s.GramsPerKWh, s.Quality, s.Basis, s.Origin.Provider, s.Flags&intensity.Extrapolated != 0})
+			}
+		}
+	}
+	each(old, func(f face) { faces[f] = true })
+	each(others, func(f face) {
+		if faces[f] {
+			delete(faces, f)
+		} else {
+			faces[f] = true
+		}
+	})
+	for f := range faces {
+		if !some || f.start.Before(from) {
+			from = f.start
+		}
+		if f.end.After(to) {
+			to = f.end
+		}
+		some = true
+	}
+	return from, to, some
 }
 
 // series returns what is known of [from, to), cached or of tables, of one basis.

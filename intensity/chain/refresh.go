@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
@@ -21,7 +22,7 @@ const (
 func (s *source) begin() {
 	if !s.started {
 		s.started = true
-		s.work.Go(s.refresh)
+		s.calls.run(background, s.refresh)
 	}
 	s.nudge()
 }
@@ -50,39 +51,68 @@ func (s *source) renewedPlaces() []*livePlace {
 	return slices.DeleteFunc(s.livePlaces(), func(p *livePlace) bool { return !p.wanted.Load() })
 }
 
-// zone returns the one of that name, with what was stored of it.
+// zone returns the one of that name. What was stored of it is read in the background.
 func (s *source) zone(u *upstream, name string) *zone {
 	k := zoneKey{u, name}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	z, ok := s.zones.Get(k)
-	s.mu.Unlock()
 	if ok {
 		return z
 	}
-	z = newZone(u, name)
-	s.recall(z)
-	z.restart()
-	s.mu.Lock()
-	if other, ok := s.zones.Get(k); ok {
-		s.mu.Unlock()
-		return other
+	z, ok = s.leaving[k]
+	if !ok {
+		z = newZone(u, name)
+		if s.store == nil || !s.calls.run(background, func() { s.load(z) }) {
+			close(z.loaded)
+		}
 	}
 	if !s.closed {
 		s.zones.Add(k, z)
 	}
+	s.storeEvicted()
+	return z
+}
+
+// load takes over what was stored of a zone.
+func (s *source) load(z *zone) {
+	func() {
+		defer close(z.loaded)
+		s.recall(z)
+		z.restart()
+	}()
+	s.spread(z)
+	s.nudge()
+}
+
+// storeEvicted stores the zones that are forgotten. Until they are, they can be had back.
+// The mutex is held.
+func (s *source) storeEvicted() {
 	evicted := s.evicted
 	s.evicted = nil
-	s.mu.Unlock()
-	for _, old := range evicted {
-		if err := s.keep(context.WithoutCancel(s.ctx), old, true); err != nil {
-			s.hooks.trouble(err)
-		}
+	if s.store == nil {
+		return
 	}
-	return z
+	for _, old := range evicted {
+		k := zoneKey{old.up, old.name}
+		s.leaving[k] = old
+		s.calls.run(background, func() {
+			defer func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				delete(s.leaving, k)
+			}()
+			if err := s.keep(context.WithoutCancel(s.ctx), old, true); err != nil {
+				s.hooks.trouble(err)
+			}
+		})
+	}
 }
 
 // restart has a zone whose stored values are fresh asked for when it would have been.
 func (z *zone) restart() {
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	var newest time.Time
 	for _, s := range z.slots {
 		if s.Origin.FetchedAt.After(newest) {
@@ -94,43 +124,97 @@ func (z *zone) restart() {
 	}
 }
 
-// refresh asks for the present of all zones that places have, each when it is due.
+// jobs is what runs in the background, each at most once at the same time.
+type jobs struct {
+	crew    *crew
+	running map[any]bool
+	done    chan any
+}
+
+func (j *jobs) start(key any, f func()) {
+	if j.running[key] {
+		return
+	}
+	if j.crew.run(background, func() {
+		defer func() { j.done <- key }()
+		f()
+	}) {
+		j.running[key] = true
+	}
+}
+
+func (j *jobs) ended(key any) { delete(j.running, key) }
+
+// refresh asks for the present of all zones that places have, each when it is due, for the
+// zones of places that have none, and for the past that somebody has wanted.
 func (s *source) refresh() {
-	turns := make(chan struct{}, parallel)
-	running := make(map[*zone]bool)
-	done := make(chan *zone)
+	j := &jobs{crew: s.calls, running: make(map[any]bool), done: make(chan any)}
+	turns, resolving := make(chan struct{}, parallel), make(chan struct{}, parallel)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
-			for len(running) > 0 {
-				delete(running, <-done)
+			for len(j.running) > 0 {
+				j.ended(<-j.done)
 			}
 			return
-		case z := <-done:
-			delete(running, z)
+		case key := <-j.done:
+			j.ended(key)
 		case <-s.wake:
 		case <-timer.C:
 		}
 		now := time.Now()
 		next := now.Add(time.Minute) // a machine that slept has not noticed
-		for _, z := range s.wanted(now, &next) {
-			if running[z] {
+		for _, p := range s.sweep(now) {
+			j.start(p, func() { s.settle(p, resolving) })
+		}
+		for _, p := range s.livePlaces() {
+			if due, at := p.isLate(now); due {
+				j.start(lateOf{p}, func() { s.catchUp(p, turns) })
+			} else if !at.IsZero() {
+				next = earlier(next, at)
+			}
+			if !p.wanted.Load() {
+				continue
+			}
+			if due, at := p.unresolved(now); due {
+				j.start(p, func() { s.settle(p, resolving) })
+			} else if !at.IsZero() {
+				next = earlier(next, at)
+			}
+		}
+		for _, z := range s.wanted(now) {
+			if j.running[z] {
 				continue
 			}
 			if due := z.dueAt(); due.After(now) {
 				next = earlier(next, due)
 				continue
 			}
-			running[z] = true
-			s.work.Go(func() {
-				s.refreshZone(z, turns)
-				done <- z
-			})
+			j.start(z, func() { s.refreshZone(z, turns) })
 		}
 		timer.Reset(max(time.Until(next), time.Millisecond))
 	}
+}
+
+// settle finds the zones of a place.
+func (s *source) settle(p *livePlace, turns chan struct{}) {
+	select {
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
+	case <-s.ctx.Done():
+		return
+	}
+	for _, u := range p.upstreams {
+		ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+		u.probe(ctx)
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+	defer cancel()
+	_ = s.resolve(ctx, p)    // who asks is told
+	s.rebuild(p, time.Now()) // what was stored
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -140,35 +224,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// wanted returns the zones of all places; those that are not resolved are, first.
-// The zones are in the order in which they are due.
-func (s *source) wanted(now time.Time, next *time.Time) (zones []*zone) {
+// wanted returns the zones of all places that are renewed, in the order in which they are
+// due, but for those of which it is not known yet what was stored.
+func (s *source) wanted(now time.Time) (zones []*zone) {
 	seen := make(map[*zone]bool)
 	for _, p := range s.renewedPlaces() {
-		p.mu.Lock()
-		unresolved, due := !p.resolved, !now.Before(p.again)
-		if unresolved && !due {
-			*next = earlier(*next, p.again)
-		}
-		p.mu.Unlock()
-		if unresolved && due {
-			for _, u := range p.upstreams {
-				ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
-				u.probe(ctx)
-				cancel()
-			}
-			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
-			_ = s.resolve(ctx, p) // who asks is told
-			cancel()
-			s.rebuild(p, now) // what was stored
-			p.mu.Lock()
-			if !p.resolved {
-				*next = earlier(*next, p.again)
-			}
-			p.mu.Unlock()
-		}
 		for _, z := range p.known() {
-			if !seen[z] {
+			if !seen[z] && z.isReady() {
 				seen[z] = true
 				zones = append(zones, z)
 			}
@@ -198,27 +260,17 @@ func (s *source) refreshZone(z *zone, turns chan struct{}) {
 	}
 	select {
 	case turns <- struct{}{}:
-		defer func() { <-turns }()
 	case <-s.ctx.Done():
 		return
 	}
+	release := sync.OnceFunc(func() { <-turns })
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, 2*requestWithin)
 	defer cancel()
-	now := time.Now()
-	step := z.step()
-	chunk := intensity.Gap{Start: floor(now.Add(-recently), step), End: ceil(now.Add(1), step)}
-	if span := z.up.caps.MaxSpan; span > 0 && chunk.End.Sub(chunk.Start) > span {
-		chunk.Start = chunk.End.Add(-span)
-	}
-	select {
-	case z.turn <- struct{}{}:
-		err = z.ask(ctx, chunk, now)
-		<-z.turn
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
+	now, err := z.renew(ctx)
+	release()
 	if err == nil && z.up.caps.Horizon > 0 {
-		s.foresee(ctx, z, now)
+		z.lookAhead(ctx, now)
 	}
 	if s.ctx.Err() != nil {
 		return
@@ -230,24 +282,30 @@ func (s *source) refreshZone(z *zone, turns chan struct{}) {
 	}
 }
 
-// foresee asks for the next hours, so that a value is there when the hour turns.
-func (s *source) foresee(ctx context.Context, z *zone, now time.Time) {
+// renew asks for the last day.
+func (z *zone) renew(ctx context.Context) (now time.Time, err error) {
+	select {
+	case z.turn <- struct{}{}:
+		defer func() { <-z.turn }()
+	case <-ctx.Done():
+		return time.Now(), ctx.Err()
+	}
+	now = time.Now()
+	step := z.step()
+	chunk := intensity.Gap{Start: floor(now.Add(-recently), step), End: ceil(now.Add(1), step)}
+	if span := z.up.caps.MaxSpan; span > 0 && chunk.End.Sub(chunk.Start) > span {
+		chunk.Start = chunk.End.Add(-span)
+	}
+	return now, z.ask(ctx, chunk, now)
+}
+
+// lookAhead asks for the next hours, so that a value is there when the hour turns.
+func (z *zone) lookAhead(ctx context.Context, now time.Time) {
 	until := now.Add(2 * max(z.step(), time.Hour))
 	if known := z.within(now, until); len(known) > 0 && !known[len(known)-1].End.Before(until) {
 		return
 	}
-	if z.failing(future, now) != nil {
-		return
-	}
-	ctx, err := z.up.admit(ctx)
-	if err != nil {
-		return // there is no time left for it
-	}
-	series, err := z.up.forecast(ctx, z.name, min(z.up.caps.Horizon, until.Sub(now)))
-	z.remember(future, err)
-	if err == nil {
-		z.merge(intensity.Series{From: series.From, To: series.To, Slots: series.Slots}, now)
-	}
+	_, _ = z.forecast(ctx, min(z.up.caps.Horizon, until.Sub(now))) // without one the last value is carried forward
 }
 
 // answers reports whether a zone has a value for about now, or may have one: it has not
@@ -328,6 +386,9 @@ func (s *source) spread(z *zone) {
 func (s *source) liveForecast(ctx context.Context, p *livePlace, horizon time.Duration) (intensity.Series, error) {
 	var errs []error
 	if err := s.resolve(ctx, p); err != nil {
+		if ctx.Err() != nil {
+			return intensity.Series{}, ctx.Err()
+		}
 		errs = append(errs, err)
 	}
 	for _, z := range p.known() {

@@ -9,14 +9,18 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 )
 
-// Store keeps bytes by key. The storage extensions of the OpenTelemetry Collector fit it.
-// It is used by several goroutines at the same time.
+// Store keeps bytes by key: one for each provider, zone and basis that has been asked for.
+// The storage extensions of the OpenTelemetry Collector fit it. It is used by several
+// goroutines at the same time, and nobody who asks a Source waits for it longer than its
+// context. What takes longer than 10 s has failed; of what goes on nevertheless there are
+// at most 8 at the same time.
 type Store interface {
 	// Get returns nil and no error for a key that is not there.
 	Get(ctx context.Context, key string) ([]byte, error)
@@ -25,6 +29,7 @@ type Store interface {
 
 const (
 	storeWithin  = 10 * time.Second
+	storeAtOnce  = 8 // calls of a Store
 	storeVersion = 1
 	maxStored    = 64 << 20 // bytes of one value
 	keptFor      = 400 * 24 * time.Hour
@@ -96,7 +101,7 @@ func (s *source) keep(ctx context.Context, z *zone, last bool) error {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, storeWithin)
 		defer cancel()
-		err = s.store.Set(ctx, z.key(), b)
+		_, err = s.io(ctx, func(ctx context.Context) ([]byte, error) { return nil, s.store.Set(ctx, z.key(), b) })
 	}
 	if err != nil {
 		z.mu.Lock()
@@ -107,15 +112,47 @@ func (s *source) keep(ctx context.Context, z *zone, last bool) error {
 	return nil
 }
 
+// io calls the store, in a goroutine of its own: its code is not ours.
+func (s *source) io(ctx context.Context, f func(context.Context) ([]byte, error)) ([]byte, error) {
+	type result struct {
+		b   []byte
+		err error
+	}
+	select {
+	case s.storing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	done := make(chan result, 1)
+	if !s.stores.run("the store", func() {
+		r := result{err: errors.New("the store ends its goroutine")}
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("the store panics: %v", p)
+			}
+			<-s.storing
+			done <- r
+		}()
+		b, err := f(ctx)
+		r = result{b, err}
+	}) {
+		<-s.storing
+		return nil, ErrClosed
+	}
+	select {
+	case r := <-done:
+		return r.b, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // recall takes over what was stored of a zone. What cannot be read is as if nothing had
 // been, and is written anew.
 func (s *source) recall(z *zone) {
-	if s.store == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(s.ctx, storeWithin)
 	defer cancel()
-	b, err := s.store.Get(ctx, z.key())
+	b, err := s.io(ctx, func(ctx context.Context) ([]byte, error) { return s.store.Get(ctx, z.key()) })
 	if err == nil && b != nil {
 		err = z.take(b)
 	}
@@ -148,7 +185,7 @@ func (z *zone) take(b []byte) error {
 	if err := intensity.CheckSlots(slots); err != nil {
 		return err
 	}
-	if len(slots) > 0 && !z.up.caps.Offers(in.Basis) {
+	if tells := func(b intensity.Basis) bool { return b.Accepts(in.Basis) }; len(slots) > 0 && !slices.ContainsFunc(z.up.caps.Bases, tells) {
 		return fmt.Errorf("it is %s, which the provider does not tell any more", in.Basis)
 	}
 	z.mu.Lock()

@@ -7,11 +7,10 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 )
@@ -31,6 +30,9 @@ const (
 	authThen   = time.Hour
 	configWait = time.Hour      // of a request that is wrong
 	refusedFor = 24 * time.Hour // of a zone or a plan
+
+	// maxHanging bounds the requests that a provider goes on with after their time is over.
+	maxHanging = 8
 )
 
 // upstream is one provider with all the patience that it needs. It is safe for
@@ -40,11 +42,14 @@ type upstream struct {
 	caps     intensity.Caps
 	depth    int // in the chain
 	hooks    *Hooks
-	limiter  *rate.Limiter // nil: without limit
-	flights  singleflight.Group
+	pace     *pace // nil: without limit
+	fetching flights[intensity.Series]
+	finding  flights[string]
 	probing  sync.Once
 	seed     string          // of this program, so that not all of a fleet ask at the same moment
 	ended    <-chan struct{} // when the source is closed
+	crew     *crew
+	hanging  atomic.Int32 // requests that go on after their time is over
 
 	mu       sync.Mutex
 	worked   bool
@@ -56,6 +61,14 @@ type upstream struct {
 	because  error
 	probed   bool // one request is under way after a break
 	zones    map[route]refusal
+	places   map[string]located
+}
+
+// located is what a provider said of a location.
+type located struct {
+	zone  string
+	err   error
+	until time.Time
 }
 
 // route is what is asked of a provider about a zone: a plan may hold one without another.
@@ -79,15 +92,12 @@ type refusal struct {
 	err   error
 }
 
-func newUpstream(p intensity.Provider, depth int, hooks *Hooks, ended <-chan struct{}) *upstream {
-	u := &upstream{
-		provider: p, caps: p.Caps(), depth: depth, hooks: hooks, ended: ended, seed: strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // spreads requests
-		zones: make(map[route]refusal),
+func newUpstream(p intensity.Provider, caps intensity.Caps, depth int, hooks *Hooks, ended <-chan struct{}, c *crew) *upstream {
+	return &upstream{
+		provider: p, caps: caps, depth: depth, hooks: hooks, ended: ended, crew: c, pace: newPace(caps.Rate),
+		seed:  strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // spreads requests
+		zones: make(map[route]refusal), places: make(map[string]located),
 	}
-	if r := u.caps.Rate; r.Per > 0 {
-		u.limiter = rate.NewLimiter(rate.Every(r.Per), max(r.Burst, 1))
-	}
-	return u
 }
 
 // fetch is Provider.Fetch for callers that may be many.
@@ -119,8 +129,10 @@ func (u *upstream) probe(ctx context.Context) {
 		return
 	}
 	u.probing.Do(func() {
+		u.pace.take(all, time.Now()) // counts, but does not wait
 		began := time.Now()
-		err := p.Probe(ctx)
+		_, err := call(ctx, u, "", func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Probe(ctx) })
+		err = u.timedOut("", err)
 		u.hooks.request(u.caps.ID, "", time.Since(began), err)
 		if err != nil && ctx.Err() == nil {
 			u.hooks.trouble(fmt.Errorf("what the credential of %s may do is not known: %w", u.caps.ID, err))
@@ -128,55 +140,191 @@ func (u *upstream) probe(ctx context.Context) {
 	})
 }
 
-// resolve is Provider.Resolve. Its answers are remembered by those who ask.
+// resolve is Provider.Resolve. That of a provider which may make a request for it is a
+// request like others: one for all who want the same, at the rate that is allowed, not
+// while it is suspended, and remembered.
 func (u *upstream) resolve(ctx context.Context, loc intensity.Location) (string, error) {
+	key := locationKey(loc)
+	if l, ok := u.found(key, time.Now()); ok {
+		return l.zone, l.err
+	}
+	return u.finding.do(ctx, key, u.start, func() (string, error) {
+		own, cancel := u.own(ctx)
+		defer cancel()
+		if !u.caps.Locates {
+			return u.compute(own, loc)
+		}
+		return u.locate(own, key, loc)
+	})
+}
+
+// compute is resolve without a request.
+func (u *upstream) compute(ctx context.Context, loc intensity.Location) (string, error) {
 	if err := u.suspended(route{}, time.Now()); err != nil {
 		return "", err
 	}
 	began := time.Now()
-	zone, err := u.resolveSafely(ctx, loc)
-	switch kind(err) {
-	case intensity.KindUpstream, intensity.KindMalformed, intensity.KindRate, intensity.KindAuth, intensity.KindConfig:
-		if ctx.Err() == nil {
-			err = u.note(route{}, err, began, time.Now())
-		}
+	zone, err := u.zoneOf(ctx, loc)
+	if u.isTrouble(err) {
+		err = u.note(route{}, err, began, time.Now())
 	}
 	return zone, err
 }
 
-func (u *upstream) resolveSafely(ctx context.Context, loc intensity.Location) (zone string, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = u.fail(intensity.KindMalformed, "", "the provider panics: %v", r)
+// locate is resolve with a request.
+func (u *upstream) locate(ctx context.Context, key string, loc intensity.Location) (string, error) {
+	if l, ok := u.found(key, time.Now()); ok { // meanwhile
+		return l.zone, l.err
+	}
+	if err := u.enter(route{}, time.Now()); err != nil {
+		return "", err
+	}
+	if wait := u.pace.take(all, time.Now()); wait > 0 {
+		u.leave()
+		return "", u.usedUp("", wait)
+	}
+	began := time.Now()
+	zone, err := u.zoneOf(ctx, loc)
+	now := time.Now()
+	u.hooks.request(u.caps.ID, "", now.Sub(began), err)
+	if u.isTrouble(err) {
+		return "", u.note(route{}, err, began, now)
+	}
+	_ = u.note(route{}, nil, began, now) // a refusal is an answer
+	switch kind(err) {
+	case intensity.KindZone, intensity.KindBasis, intensity.KindPlan:
+	case 0:
+		if err == nil {
+			break
+		}
+		fallthrough
+	default:
+		return zone, err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.places) >= maxRefusals {
+		clear(u.places)
+	}
+	if len(key) <= 2*maxLocation {
+		u.places[key] = located{zone, err, now.Add(refusedFor)}
+	}
+	return zone, err
+}
+
+func (u *upstream) zoneOf(ctx context.Context, loc intensity.Location) (string, error) {
+	zone, err := call(ctx, u, "", func(ctx context.Context) (string, error) { return u.provider.Resolve(ctx, loc) })
+	return zone, u.timedOut("", err)
+}
+
+// timedOut gives an error of a request whose time was over a kind.
+func (u *upstream) timedOut(zone string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin)
+	}
+	return err
+}
+
+// isTrouble reports whether an error is about the provider, not about the place.
+func (*upstream) isTrouble(err error) bool {
+	switch kind(err) {
+	case intensity.KindUpstream, intensity.KindMalformed, intensity.KindRate, intensity.KindAuth, intensity.KindConfig:
+		return true
+	}
+	return false
+}
+
+func (u *upstream) found(key string, now time.Time) (located, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l, ok := u.places[key]
+	if ok && !now.Before(l.until) {
+		delete(u.places, key)
+		return located{}, false
+	}
+	return l, ok
+}
+
+func locationKey(l intensity.Location) string {
+	key := fmt.Sprintf("%q", []string{l.Zone, l.CloudProvider, l.CloudRegion, l.CloudZone, l.Country, l.Subdivision, l.Default})
+	if l.Point != nil {
+		key += fmt.Sprint(*l.Point)
+	}
+	return key
+}
+
+// start runs a request of many.
+func (u *upstream) start(f func()) bool { return u.crew.run(background, f) }
+
+// own returns a context for a request that is made for many, of whom one has come with ctx.
+func (u *upstream) own(ctx context.Context) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWithin)
+	go func() {
+		select {
+		case <-u.ended:
+			cancel()
+		case <-own.Done():
 		}
 	}()
-	return u.provider.Resolve(ctx, loc)
+	return own, cancel
+}
+
+// call runs a provider's code in a goroutine of its own, so that whatever that does is a
+// failure of one request: to panic, to end its goroutine, or not to return when its
+// context ends.
+func call[T any](ctx context.Context, u *upstream, zone string, f func(context.Context) (T, error)) (T, error) {
+	type result struct {
+		val T
+		err error
+	}
+	var none T
+	if u.hanging.Load() >= maxHanging {
+		return none, u.fail(intensity.KindUpstream, zone, "%d requests before go on after their time is over", maxHanging)
+	}
+	const asked, returned, left = 0, 1, 2
+	var state atomic.Int32
+	done := make(chan result, 1)
+	started := u.crew.run(u.caps.ID, func() {
+		r := result{err: u.fail(intensity.KindMalformed, zone, "the provider ends its goroutine")}
+		defer func() {
+			if p := recover(); p != nil {
+				r = result{err: u.fail(intensity.KindMalformed, zone, "the provider panics: %v", p)}
+			}
+			if !state.CompareAndSwap(asked, returned) {
+				u.hanging.Add(-1)
+			}
+			done <- r
+		}()
+		v, err := f(ctx)
+		r = result{v, err}
+	})
+	if !started {
+		return none, ErrClosed
+	}
+	select {
+	case r := <-done:
+		return r.val, r.err
+	case <-ctx.Done():
+		u.hanging.Add(1)
+		if !state.CompareAndSwap(asked, left) { // it has returned just now
+			u.hanging.Add(-1)
+			r := <-done
+			return r.val, r.err
+		}
+		return none, ctx.Err()
+	}
 }
 
 // once makes one request for all who want the same at the same time. It goes on when
 // one of them has gone.
 func (u *upstream) once(ctx context.Context, key string, r route, ask func(context.Context) (intensity.Series, error), then func(intensity.Series, error)) (intensity.Series, error) {
-	done := u.flights.DoChan(key, func() (any, error) {
-		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWithin)
+	return u.fetching.do(ctx, key, u.start, func() (intensity.Series, error) {
+		own, cancel := u.own(ctx)
 		defer cancel()
-		go func() {
-			select {
-			case <-u.ended:
-				cancel()
-			case <-own.Done():
-			}
-		}()
 		s, err := u.patiently(own, r, ask)
 		then(s, err)
 		return s, err
 	})
-	select {
-	case got := <-done:
-		s, _ := got.Val.(intensity.Series)
-		return s, got.Err
-	case <-ctx.Done():
-		return intensity.Series{}, ctx.Err()
-	}
 }
 
 func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Context) (intensity.Series, error)) (intensity.Series, error) {
@@ -191,22 +339,25 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 			}
 			return intensity.Series{}, backoff.Permanent(err)
 		}
-		if token, _ := ctx.Value(admitted{}).(*sync.Once); !taken(token) && u.limiter != nil && !u.limiter.Allow() {
-			u.leave()
-			if before != nil {
-				return intensity.Series{}, backoff.Permanent(before)
+		if token, _ := ctx.Value(admitted{}).(*sync.Once); !taken(token) {
+			if wait := u.pace.take(r.what, time.Now()); wait > 0 {
+				u.leave()
+				if before != nil {
+					return intensity.Series{}, backoff.Permanent(before)
+				}
+				return intensity.Series{}, backoff.Permanent(u.usedUp(zone, wait))
 			}
-			return intensity.Series{}, backoff.Permanent(u.fail(intensity.KindRate, zone, "the rate that it allows, %d at once and one each %v, is used up", max(u.caps.Rate.Burst, 1), u.caps.Rate.Per))
 		}
 		began := time.Now()
-		s, err := u.safely(ctx, zone, ask)
+		s, err := call(ctx, u, zone, ask)
 		if err == nil {
 			err = u.check(&s, zone, time.Now())
 		}
+		err = u.timedOut(zone, err)
 		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
 		err = u.note(r, err, began, time.Now())
 		before = err
-		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0) {
+		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0 || ctx.Err() != nil) {
 			err = backoff.Permanent(err)
 		}
 		return s, err
@@ -214,8 +365,8 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		err = permanent.Err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = u.note(r, u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin), time.Now(), time.Now())
+	if errors.Is(err, context.DeadlineExceeded) && before != nil { // in the pause before the next try
+		err = before
 	}
 	return s, err
 }
@@ -233,10 +384,10 @@ func taken(token *sync.Once) (first bool) {
 // admit waits for as long as the provider's rate demands, in the order of the calls, and
 // returns a context for one request.
 func (u *upstream) admit(ctx context.Context) (context.Context, error) {
-	if u.limiter == nil {
+	if u.pace == nil {
 		return ctx, nil
 	}
-	if err := u.limiter.Wait(ctx); err != nil {
+	if err := u.pace.wait(ctx); err != nil {
 		return ctx, err
 	}
 	return context.WithValue(ctx, admitted{}, new(sync.Once)), nil
@@ -263,16 +414,6 @@ func (u *upstream) check(s *intensity.Series, zone string, now time.Time) error 
 		}
 	}
 	return nil
-}
-
-// safely lets a provider that panics fail, and nobody else.
-func (u *upstream) safely(ctx context.Context, zone string, ask func(context.Context) (intensity.Series, error)) (s intensity.Series, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = u.fail(intensity.KindMalformed, zone, "the provider panics: %v", r)
-		}
-	}()
-	return ask(ctx)
 }
 
 // enter admits a request, or says why not. After a break one alone is admitted.

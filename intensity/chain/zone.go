@@ -26,11 +26,12 @@ const (
 // zone is what is known from one provider for one zone of its. It is safe for
 // concurrent use.
 type zone struct {
-	up   *upstream
-	name string
-	turn chan struct{} // held by who asks, so that the others find what it brings
+	up     *upstream
+	name   string
+	turn   chan struct{} // held by who asks, so that the others find what it brings
+	loaded chan struct{} // closed when what was stored is there, or will not come
 
-	// Of who holds the turn.
+	ahead      chan struct{} // like turn, for forecasts, and guards what follows
 	foreseen   intensity.Series
 	foreseenAt time.Time
 	horizon    time.Duration
@@ -47,6 +48,7 @@ type zone struct {
 	failures int       // in a row
 	since    time.Time // first wanted
 	stored   time.Time
+	used     time.Time // by a place that is in use
 }
 
 // failure is an error that answers those who ask for the same, for a while.
@@ -56,12 +58,40 @@ type failure struct {
 }
 
 func newZone(u *upstream, name string) *zone {
-	return &zone{up: u, name: name, turn: make(chan struct{}, 1)}
+	return &zone{
+		up: u, name: name, used: time.Now(),
+		turn: make(chan struct{}, 1), ahead: make(chan struct{}, 1), loaded: make(chan struct{}),
+	}
+}
+
+// ready waits until what was stored of the zone is there.
+func (z *zone) ready(ctx context.Context) error {
+	select {
+	case <-z.loaded:
+		return nil
+	default:
+	}
+	select {
+	case <-z.loaded:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (z *zone) isReady() bool {
+	select {
+	case <-z.loaded:
+		return true
+	default:
+		return false
+	}
 }
 
 // hole is an interval without values.
 type hole struct {
 	start, end time.Time
+	noted      time.Time
 	until      time.Time // it is taken to be empty
 	err        error
 }
@@ -154,7 +184,7 @@ func (z *zone) note(g intensity.Gap, now time.Time) {
 	if len(z.holes) >= maxHoles {
 		z.holes = slices.Delete(z.holes, 0, len(z.holes)/2)
 	}
-	z.holes = append(z.holes, hole{g.Start, g.End, now.Add(wait), g.Err})
+	z.holes = append(z.holes, hole{g.Start, g.End, now, now.Add(wait), g.Err})
 }
 
 // missing returns what of [from, to) is neither known nor known to be empty, nor out of
@@ -264,6 +294,9 @@ func ceil(t time.Time, step time.Duration) time.Time {
 // ensure asks for what of [from, to) is missing. Many that want the same make one
 // request; who misses nothing waits for nobody.
 func (z *zone) ensure(ctx context.Context, from, to time.Time) (asked bool, err error) {
+	if err := z.ready(ctx); err != nil {
+		return false, err
+	}
 	wanted, because := z.missing(from, to, time.Now())
 	chunks := z.chunks(wanted)
 	errs := []error{because}
@@ -391,14 +424,40 @@ func (z *zone) chunks(wanted []intensity.Gap) (out []intensity.Gap) {
 }
 
 // forecast returns a forecast that begins now and is not older than a slot, asking for
-// one if need be.
+// one if need be. Where the provider's rate has none left for it, it waits if it may be
+// asked for before ctx ends, and else says at once when.
 func (z *zone) forecast(ctx context.Context, horizon time.Duration) (intensity.Series, error) {
+	if err := z.ready(ctx); err != nil {
+		return intensity.Series{}, err
+	}
+	until, ok := ctx.Deadline()
+	if !ok {
+		until = time.Now().Add(requestWithin)
+	}
+	for {
+		s, err := z.foresee(ctx, horizon)
+		no, full := errors.AsType[usedUpError](err)
+		if !full || time.Now().Add(no.as.RetryAfter).After(until) {
+			return s, err
+		}
+		timer := time.NewTimer(no.as.RetryAfter)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return intensity.Series{}, ctx.Err()
+		}
+	}
+}
+
+// foresee is forecast without waiting for the rate.
+func (z *zone) foresee(ctx context.Context, horizon time.Duration) (intensity.Series, error) {
 	if err := z.failing(future, time.Now()); err != nil {
 		return intensity.Series{}, err
 	}
 	select {
-	case z.turn <- struct{}{}:
-		defer func() { <-z.turn }()
+	case z.ahead <- struct{}{}:
+		defer func() { <-z.ahead }()
 	case <-ctx.Done():
 		return intensity.Series{}, ctx.Err()
 	}
@@ -409,7 +468,7 @@ func (z *zone) forecast(ctx context.Context, horizon time.Duration) (intensity.S
 			return intensity.Series{}, err
 		}
 		s, err := z.up.forecast(ctx, z.name, horizon)
-		if ctx.Err() == nil {
+		if _, full := errors.AsType[usedUpError](err); ctx.Err() == nil && !full {
 			z.remember(future, err)
 		}
 		if err != nil {

@@ -28,6 +28,7 @@ type Setup struct {
 	// Fault says which request a fault hits; nil: each. A provider with a login lets the
 	// login pass, so that the fault is that of the data.
 	Fault    func(r *http.Request) bool
+	Login    bool // what faults hit is the login, whose answer has no values
 	Zone     string
 	From, To time.Time
 	// Now is the time at which the test runs; zero: To.
@@ -123,8 +124,12 @@ func Run(t *testing.T, s Setup) {
 	t.Run("fetch", func(t *testing.T) { s.at(t, s.fetches) })
 	t.Run("context", func(t *testing.T) { s.at(t, s.ends) })
 	t.Run("concurrent", func(t *testing.T) { s.at(t, s.concurrently) })
+	if !s.Login {
+		s.contents(t)
+	}
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) { s.at(t, func(t *testing.T) { s.fails(t, f) }) })
+		t.Run(f.name+", in a chain", func(t *testing.T) { s.at(t, func(t *testing.T) { s.inChain(t, f) }) })
 	}
 }
 
@@ -194,16 +199,19 @@ func (s *Setup) only(h http.Handler) http.Handler {
 	})
 }
 
+func (s *Setup) kind(f fault) intensity.Kind {
+	if k, ok := s.Kinds[f.name]; ok {
+		return k
+	}
+	return f.kind
+}
+
 func (s *Setup) fails(t *testing.T, f fault) {
 	p := s.New(t, Serve(s.only(f.handle)).Client())
 	_, err := p.Fetch(t.Context(), s.Zone, s.From, s.To)
 	synctest.Wait()
 	require.Error(t, err)
-	kind := f.kind
-	if k, ok := s.Kinds[f.name]; ok {
-		kind = k
-	}
-	require.ErrorIs(t, err, kind)
+	require.ErrorIs(t, err, s.kind(f))
 	e, ok := errors.AsType[*intensity.Error](err)
 	require.True(t, ok)
 	assert.Equal(t, p.Caps().ID, e.Provider)

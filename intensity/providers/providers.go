@@ -44,14 +44,38 @@ type Options struct {
 	// unless the host is on loopback or Insecure is set.
 	Endpoint string
 	Insecure bool
-	// HTTP makes the requests; nil is a client of our own, with limits for everything.
+	// HTTP makes the requests; nil is a client of our own, with limits for everything. Its
+	// redirects are not followed. A Transport that adds secrets to requests may have a method
+	// Secrets() []string: what it returns is in no error.
 	HTTP *http.Client
 	// HalfWidths of the values; the zero value is intensity.DefaultHalfWidths.
 	HalfWidths intensity.HalfWidths
 }
 
+// Option is one that not all providers have, by the word that errors have for it.
+type Option string
+
+// The options that not all providers have.
+const (
+	OptionKey                Option = "key"
+	OptionUsername           Option = "username"
+	OptionPassword           Option = "password"
+	OptionSignal             Option = "signal"
+	OptionBoundary           Option = "boundary"
+	OptionDisableEstimations Option = "disable_estimations"
+	OptionVersion            Option = "version"
+)
+
 // Names returns the names that New knows, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(constructors())) }
+
+// Takes returns which options the provider of that name has, and which of them it cannot
+// do without, for programs that have words of their own for them. Both are nil for a name
+// that New does not know.
+func Takes(name string) (has, needs []Option) {
+	c := constructors()[name]
+	return c.takes, c.needs
+}
 
 // New returns the provider of that name. Errors are of KindConfig, and name the option
 // that is wrong; none holds a credential.
@@ -63,32 +87,33 @@ func New(name string, o Options) (intensity.Provider, error) {
 		}
 	}
 	for _, w := range o.wishes() {
-		if w.set && !slices.Contains(c.takes, w.name) {
-			return nil, &intensity.Error{Kind: intensity.KindConfig, Provider: name, Detail: "it has no " + w.name}
+		if w.set && !slices.Contains(c.takes, w.option) {
+			return nil, &intensity.Error{Kind: intensity.KindConfig, Provider: name, Detail: "it has no " + string(w.option)}
 		}
 	}
 	return c.make(o)
 }
 
 type constructor struct {
-	takes []string // options that not all have
+	takes []Option
+	needs []Option // of them
 	make  func(o Options) (intensity.Provider, error)
 }
 
 type wish struct {
-	name string
-	set  bool
+	option Option
+	set    bool
 }
 
 func (o *Options) wishes() []wish {
 	return []wish{
-		{"key", o.Key != ""},
-		{"username", o.Username != ""},
-		{"password", o.Password != ""},
-		{"signal", o.Signal != 0},
-		{"boundary", o.Boundary != 0},
-		{"disable_estimations", o.DisableEstimations},
-		{"version", o.Version != ""},
+		{OptionKey, o.Key != ""},
+		{OptionUsername, o.Username != ""},
+		{OptionPassword, o.Password != ""},
+		{OptionSignal, o.Signal != 0},
+		{OptionBoundary, o.Boundary != 0},
+		{OptionDisableEstimations, o.DisableEstimations},
+		{OptionVersion, o.Version != ""},
 	}
 }
 
@@ -102,7 +127,7 @@ func provided[P intensity.Provider](p P, err error) (intensity.Provider, error) 
 
 func constructors() map[string]constructor {
 	return map[string]constructor{
-		names.SourceElectricityMaps: {[]string{"key", "boundary", "disable_estimations", "version"}, func(o Options) (intensity.Provider, error) {
+		names.SourceElectricityMaps: {[]Option{OptionKey, OptionBoundary, OptionDisableEstimations, OptionVersion}, []Option{OptionKey}, func(o Options) (intensity.Provider, error) {
 			factors := ""
 			if o.Boundary != 0 {
 				factors = o.Boundary.String()
@@ -112,24 +137,24 @@ func constructors() map[string]constructor {
 				Endpoint: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, HalfWidths: o.HalfWidths,
 			}))
 		}},
-		names.SourceWattTime: {[]string{"username", "password", "signal"}, func(o Options) (intensity.Provider, error) {
+		names.SourceWattTime: {[]Option{OptionUsername, OptionPassword, OptionSignal}, []Option{OptionUsername, OptionPassword}, func(o Options) (intensity.Provider, error) {
 			return provided(watttime.New(watttime.Options{
 				Username: o.Username, Password: o.Password, Signal: o.Signal,
 				Endpoint: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, HalfWidths: o.HalfWidths,
 			}))
 		}},
-		names.SourceOpenElectricity: {[]string{"key"}, func(o Options) (intensity.Provider, error) {
+		names.SourceOpenElectricity: {[]Option{OptionKey}, []Option{OptionKey}, func(o Options) (intensity.Provider, error) {
 			return provided(openelectricity.New(openelectricity.Options{
 				Key: o.Key, Endpoint: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, HalfWidths: o.HalfWidths,
 			}))
 		}},
-		names.SourceUKNationalGrid: {nil, func(o Options) (intensity.Provider, error) {
+		names.SourceUKNationalGrid: {nil, nil, func(o Options) (intensity.Provider, error) {
 			return provided(ukgrid.New(ukgrid.Options{Endpoint: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, HalfWidths: o.HalfWidths}))
 		}},
-		names.SourceEnerginet: {nil, func(o Options) (intensity.Provider, error) {
+		names.SourceEnerginet: {nil, nil, func(o Options) (intensity.Provider, error) {
 			return provided(energinet.New(energinet.Options{Endpoint: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, HalfWidths: o.HalfWidths}))
 		}},
-		names.SourceRTEEco2mix: {nil, func(o Options) (intensity.Provider, error) {
+		names.SourceRTEEco2mix: {nil, nil, func(o Options) (intensity.Provider, error) {
 			return provided(rte.New(rte.Options{Endpoint: o.Endpoint, Insecure: o.Insecure, HTTP: o.HTTP, HalfWidths: o.HalfWidths}))
 		}},
 	}

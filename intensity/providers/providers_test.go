@@ -4,13 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/intensity/chain"
 	"github.com/otelcarbon/otelcarbon/intensity/intensitytest"
+	"github.com/otelcarbon/otelcarbon/intensity/offline"
 	"github.com/otelcarbon/otelcarbon/intensity/providers"
 	"github.com/otelcarbon/otelcarbon/internal/deptest"
 )
@@ -19,7 +24,7 @@ const secret = "s3cr3t-Pa55"
 
 func TestDependencies(t *testing.T) {
 	const mod = "github.com/otelcarbon/otelcarbon"
-	deptest.Only(t, mod, "golang.org/x/sync/singleflight")
+	deptest.Only(t, mod)
 	deptest.Never(t, "any Go program may use them", "go.opentelemetry.io", mod+"/receiver", mod+"/processor", mod+"/instrumentation")
 }
 
@@ -48,6 +53,49 @@ func TestEachIsMadeByItsName(t *testing.T) {
 	}
 }
 
+// What is needed is what New does not do without, and what is had is what it takes.
+func TestWhatEachTakes(t *testing.T) {
+	wishes := map[providers.Option]func(*providers.Options){
+		providers.OptionKey:                func(o *providers.Options) { o.Key = secret },
+		providers.OptionUsername:           func(o *providers.Options) { o.Username = "somebody" },
+		providers.OptionPassword:           func(o *providers.Options) { o.Password = secret },
+		providers.OptionSignal:             func(o *providers.Options) { o.Signal = intensity.Average },
+		providers.OptionBoundary:           func(o *providers.Options) { o.Boundary = intensity.Direct },
+		providers.OptionDisableEstimations: func(o *providers.Options) { o.DisableEstimations = true },
+		providers.OptionVersion:            func(o *providers.Options) { o.Version = "v3" },
+	}
+	for _, name := range providers.Names() {
+		t.Run(name, func(t *testing.T) {
+			has, needs := providers.Takes(name)
+			makes := func(but, and providers.Option) error {
+				var o providers.Options
+				for _, n := range append([]providers.Option{and}, needs...) {
+					if n != but && n != "" {
+						wishes[n](&o)
+					}
+				}
+				_, err := providers.New(name, o)
+				return err
+			}
+			require.NoError(t, makes("", ""))
+			for _, n := range needs {
+				assert.Contains(t, has, n)
+				require.ErrorIs(t, makes(n, ""), intensity.KindConfig, n)
+			}
+			for w := range wishes {
+				if err := makes("", w); slices.Contains(has, w) {
+					assert.NoError(t, err, w)
+				} else {
+					assert.ErrorContains(t, err, "it has no "+string(w))
+				}
+			}
+		})
+	}
+	has, needs := providers.Takes("grid")
+	assert.Empty(t, has)
+	assert.Empty(t, needs)
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		provider string
@@ -71,6 +119,53 @@ func TestWhatIsRefused(t *testing.T) {
 			assert.NotContains(t, err.Error(), secret)
 		})
 	}
+}
+
+// denied is a network that nothing may touch.
+type denied struct{ t *testing.T }
+
+func (d denied) RoundTrip(r *http.Request) (*http.Response, error) {
+	d.t.Errorf("%s is asked", r.URL.Host)
+	return nil, errors.New("denied")
+}
+
+// Offline, a chain of all providers, with credentials, for places that each of them covers,
+// asks nobody, whatever it is asked.
+func TestOfflineNoProviderIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tables, err := offline.New(offline.Options{})
+		require.NoError(t, err)
+		var list []intensity.Provider
+		for _, name := range providers.Names() {
+			o := options(name)
+			o.HTTP = &http.Client{Transport: denied{t}}
+			p, err := providers.New(name, o)
+			require.NoError(t, err)
+			list = append(list, p)
+		}
+		src, err := chain.New(chain.Config{Offline: true}, append(list, tables)...)
+		require.NoError(t, err)
+		for _, country := range []string{"FR", "GB", "DK", "AU", "US"} {
+			q := intensity.Query{Location: intensity.Location{Country: country}}
+			h, err := src.Handle(q)
+			require.NoError(t, err)
+			require.NotNil(t, h.Peek(time.Now()))
+			slot, err := src.At(t.Context(), q, time.Now())
+			require.NoError(t, err)
+			assert.Equal(t, intensity.Periodic, slot.Quality)
+			_, err = src.Range(t.Context(), q, time.Now().Add(-time.Hour), time.Now())
+			require.NoError(t, err)
+			_, err = src.Forecast(t.Context(), q, time.Hour)
+			require.ErrorIs(t, err, intensity.KindNoData)
+			k, ok := src.(intensity.Recaller)
+			require.True(t, ok)
+			_, open, err := k.Known(q, time.Now().Add(-time.Hour), time.Now())
+			require.NoError(t, err)
+			assert.False(t, open)
+		}
+		time.Sleep(25 * time.Hour)
+		require.NoError(t, src.Close())
+	})
 }
 
 // A network that takes down who asks for what: no provider opens a socket before it is

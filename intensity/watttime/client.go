@@ -117,6 +117,7 @@ func (p *Provider) Caps() intensity.Caps {
 		Step:  p.signal.step(), MaxSpan: maxSpan, Latency: p.signal.latency(), Settle: settle,
 		Rate:        intensity.Rate{Burst: 50, Per: 100 * time.Millisecond}, // 3000 in 5 min [docs.watttime.org]
 		Network:     true,
+		Locates:     true,
 		Attribution: "WattTime (watttime.org)",
 	}
 	if p.signal == moer {

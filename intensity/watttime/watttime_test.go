@@ -140,6 +140,7 @@ func TestContract(t *testing.T) {
 // The same faults, at the login.
 func TestContractOfTheLogin(t *testing.T) {
 	s := setup(t)
+	s.Login = true
 	s.Fault = isLogin
 	s.Kinds = map[string]intensity.Kind{"404": intensity.KindConfig}
 	intensitytest.Run(t, s)

@@ -50,7 +50,7 @@ type Account struct {
 	Start  time.Time // moment of the baseline
 	At     time.Time // moment of the newest accepted reading
 	// Live is false once another account has taken over, and while the part pauses or
-	// the envelope that the remainder is told by: the total stays, no more is added and
+	// the envelope is gone that the remainder is told by: the total stays, no more is added and
 	// there is no power to tell.
 	Live  bool
 	Stats Stats // of the part's own readings; of the host only Demoted
@@ -67,14 +67,22 @@ type Stats struct {
 	OverRange   uint64        // readings above the range of the counter or of plausible power
 	Untimely    uint64        // readings not later than the one before
 
-	// Turns is how often another sensor's view of the same thing gave way to the part.
+	// Turns is how often another sensor's view of the same thing gave way to the part; of
+	// the remainder, how often its envelope ceased to tell it or began again. A power over
+	// such a moment means nothing.
 	Turns uint64
 
 	Mirrored bool // shows the counter of another die, which is counted instead
 	Standby  bool // another sensor's view of the same thing is counted instead
 	Distinct bool // was taken for a mirror until its increments proved to differ
 	Demoted  bool // an envelope that did not contain its parts; also set on the remainder and the host
+
+	Short Shortfall // of an envelope that has not earned trust in a minute; else zero
 }
+
+// Shortfall is what an envelope that is not trusted showed since it is followed, and what
+// the parts drew that should be in it.
+type Shortfall struct{ Shown, Parts unit.Microwatts }
 
 // Counters is what the ledger refused, since it was created.
 type Counters struct {

@@ -12,7 +12,8 @@ import (
 // Calibration makes of the parts' energy what somebody measured at the wall: the
 // host's energy becomes Gain × Σ parts + Offset × time. The parts stay as they
 // are, the difference goes to the part "other". It rests while an envelope
-// decides the energy of the host.
+// decides the energy of the host; of time that the envelope turns out not to tell, since
+// it pauses or is silent, it is made up for.
 type Calibration struct {
 	Offset unit.Microwatts // of what no part shows: fans, disks, network
 	Gain   float64         // from 1 to 100; 0 stands for 1, and so does anything else
@@ -29,6 +30,9 @@ type calibration struct {
 	gain   uint64    // beyond 1, in 10⁻⁹
 	until  time.Time // of the host, what is calibrated
 	carry  uint64    // in 10⁻⁹ µJ, less than 1 µJ
+
+	sum  unit.Microjoules // of the parts, since the envelope was settled …
+	time time.Duration    // … and the time of it
 }
 
 func newCalibration(c Calibration) calibration {
@@ -40,8 +44,8 @@ func newCalibration(c Calibration) calibration {
 }
 
 // calibrate books what the calibration adds to the sum that the parts got in this
-// tick, unless an envelope decided what else there was.
-func (l *Ledger) calibrate(sum unit.Microjoules, decided bool) {
+// tick, unless an envelope decided what else there was, or still may.
+func (l *Ledger) calibrate(sum unit.Microjoules) {
 	c := &l.calibration
 	if c.offset == 0 && c.gain == 0 || l.host.start.IsZero() {
 		return
@@ -55,14 +59,21 @@ func (l *Ledger) calibrate(sum unit.Microjoules, decided bool) {
 	} else {
 		from = until
 	}
-	if decided {
+	c.sum, c.time = plus(c.sum, sum), c.time+until.Sub(from)
+	e := l.trusted
+	switch {
+	case !l.decided(), e.lost == l.tick:
+	case e.settled == l.tick:
+		c.sum, c.time = 0, 0
+		return
+	default:
 		return
 	}
 	at := l.host.at
 	if l.other == nil {
 		l.other = &part{
 			Part: &sensor.Part{
-				ID: otherID, Name: "calibration", Type: "other", Sensor: "calibration", Method: sensor.Integrated,
+				ID: RemainderID, Name: "calibration", Type: "other", Sensor: "calibration", Method: sensor.Integrated,
 				Role: sensor.Primary, Socket: -1, Die: -1,
 			},
 			account: account{start: at, at: at},
@@ -72,7 +83,11 @@ func (l *Ledger) calibrate(sum unit.Microjoules, decided bool) {
 	l.other.closed, l.other.paused = false, false
 	l.other.extend(at)
 	l.host.reach(l.other.account)
-	l.add(l.other, c.extra(sum, until.Sub(from)))
+	extra := c.extra(c.sum, c.time)
+	c.sum, c.time = 0, 0
+	if l.add(l.other, extra) && e != nil && e.begun && e.settled != l.tick { // it may tell that time after all
+		e.parts, e.guess = plus(e.parts, extra), plus(e.guess, extra)
+	}
 }
 
 // covered returns the time of which live parts brought the energy in this tick,

@@ -239,9 +239,9 @@ func TestC42ABatteryOnAChargerIsNotWaitedFor(t *testing.T) {
 		{name: "for long", back: 61, to: 70, again: 61, other: 5*30 + 9*30, battery: (10 + 9) * 80},
 		{name: "for less time than a silent part is waited for", back: 16, to: 70, again: 16, other: 5*30 + 54*30, battery: (10 + 54) * 80},
 		{
-			// 10 W in 1 … 5 and in 11 … 60; of 60 s … 61 s nobody knows.
+			// 10 W in 1 … 5 and in 11 … 61.
 			name: "a calibration does not rest meanwhile", config: ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}},
-			back: 61, to: 70, again: 11, other: 5*10 + 5*30 + 50*10 + 9*30, battery: (10 + 9) * 80,
+			back: 61, to: 70, again: 11, other: 5*10 + 5*30 + 51*10 + 9*30, battery: (10 + 9) * 80,
 		},
 		{
 			// psys of 70 W earns its trust in 12 … 16, decides in 17 … 66, while the battery
@@ -336,4 +336,130 @@ func TestAModelledProcessorStaysAPartOfATrustedEnvelope(t *testing.T) {
 	assert.Equal(t, 9*40*j, b.account("model:cpu").Energy)
 	assert.Equal(t, 4*60*j, b.account("other").Energy) // trusted in tick 5
 	assert.Equal(t, (9*40+4*60)*j, b.account("host").Energy)
+}
+
+// A package of 50 W, memory that is modelled with 5 W, and an envelope that is trusted
+// in tick 5 and tells nothing in 11 … 60. Until tick 41 it may still answer. Then the host
+// is as without it, from its last settlement on. Before it, the memory has 5·5 J and a
+// calibration of 10 W 5·10 J; after it the memory is inside it again.
+func TestC43AnEnvelopeThatFallsSilentLeavesTheHostToItsParts(t *testing.T) {
+	calibrated := ledger.Config{Calibration: ledger.Calibration{Offset: 10 * unit.Watt}}
+	type total struct{ other, memory unit.Microjoules }
+	for _, c := range []struct {
+		name         string
+		config       ledger.Config
+		envelope     source
+		live         bool // the remainder, meanwhile
+		until, after map[int]total
+	}{
+		{
+			// 100 − 50 W in 6 … 10 and from tick 62 on: nobody knows what a gauge was in between.
+			name: "a controller", envelope: source{part: whole("bmc", 0), watts: 100, gauge: true},
+			until: map[int]total{10: {250, 25}, 40: {250, 25}, 41: {250, 25 + 31*5}, 60: {250, 25 + 50*5}},
+			after: map[int]total{61: {250, 25 + 51*5}, 62: {300, 280}, 70: {700, 280}},
+		},
+		{
+			name: "a controller and a calibration", config: calibrated, envelope: source{part: whole("bmc", 0), watts: 100, gauge: true}, live: true,
+			until: map[int]total{10: {50 + 250, 25}, 40: {300, 25}, 41: {300 + 310, 180}, 60: {300 + 500, 275}},
+			after: map[int]total{61: {300 + 510, 280}, 62: {860, 280}, 70: {1260, 280}},
+		},
+		{
+			// It counts: 51·80 J in tick 61, of which the parts have 51·50 and 51·5 J, and the
+			// calibration 50·10: 775 are left. The host has 5·65 J and then 80 W.
+			name: "psys and a calibration", config: calibrated, envelope: source{part: psys(), watts: 80}, live: true,
+			until: map[int]total{10: {50 + 150, 25}, 40: {200, 25}, 41: {200 + 310, 180}, 60: {200 + 500, 275}},
+			after: map[int]total{61: {700 + 775, 280}, 62: {1505, 280}, 70: {1745, 280}},
+		},
+		{
+			// Of the 4080 J in tick 61 the parts have 2805, and 50·40 are more than the rest. They have
+			// told that time: nothing is owed for it.
+			name: "psys and a calibration that is too high", config: ledger.Config{Calibration: ledger.Calibration{Offset: 40 * unit.Watt}},
+			envelope: source{part: psys(), watts: 80}, live: true,
+			until: map[int]total{10: {200 + 150, 25}, 40: {350, 25}, 41: {350 + 31*40, 180}, 60: {350 + 50*40, 275}},
+			after: map[int]total{61: {2350, 280}, 62: {2380, 280}, 70: {2620, 280}},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, c.config)
+			c.envelope.missing = ticks(11, 60)
+			sources := []source{{part: pkg(0), watts: 50}, {part: model("memory"), watts: 5}, c.envelope}
+			check := func(tick int, want total) {
+				t.Helper()
+				assert.Equal(t, want.other*j, b.account("other").Energy, "other in tick %d", tick)
+				assert.Equal(t, want.memory*j, b.account("model:memory").Energy, "memory in tick %d", tick)
+				assert.Equal(t, unit.Microjoules(tick)*50*j+(want.other+want.memory)*j, b.account("host").Energy, "host in tick %d", tick)
+			}
+			b.run(0, 5, sources...)
+			turns := b.account("other").Stats.Turns // 1 if the calibration told it before
+			for tick := 6; tick <= 70; tick++ {
+				b.run(tick, tick, sources...)
+				for _, at := range []map[int]total{c.until, c.after} {
+					if want, ok := at[tick]; ok {
+						check(tick, want)
+					}
+				}
+				away := tick >= 41 && tick <= 60
+				assert.Equal(t, away, b.account("model:memory").Live, "memory in tick %d", tick)
+				assert.Equal(t, !away || c.live, b.account("other").Live, "other in tick %d", tick)
+			}
+			assert.Equal(t, turns+2, b.account("other").Stats.Turns)
+			assert.False(t, b.account("host").Stats.Demoted)
+		})
+	}
+}
+
+// Silent for 20 s, less than anybody waits, a controller does not tell what the host drew
+// meanwhile, and never will: that time, 11 … 31, is the parts', the memory's and the
+// calibration's when it is back.
+func TestC43AnEnvelopeThatMissedATimeLeavesItToTheParts(t *testing.T) {
+	b := open(t, ledger.Config{MaxGap: 3 * s, Calibration: ledger.Calibration{Offset: 10 * unit.Watt}})
+	sources := []source{
+		{part: pkg(0), watts: 50},
+		{part: model("memory"), watts: 5},
+		{part: whole("bmc", 0), watts: 100, gauge: true, missing: ticks(11, 30)},
+	}
+	b.run(0, 30, sources...)
+	assert.Equal(t, 25*j, b.account("model:memory").Energy)
+	assert.Equal(t, (50+250)*j, b.account("other").Energy)
+	b.run(31, 31, sources...)
+	assert.Equal(t, (25+21*5)*j, b.account("model:memory").Energy)
+	assert.Equal(t, (50+250+21*10)*j, b.account("other").Energy)
+	assert.Equal(t, uint64(2), b.account("other").Stats.Turns, "with that of tick 5, when it was trusted")
+	b.run(32, 40, sources...)
+	assert.Equal(t, (25+21*5)*j, b.account("model:memory").Energy)
+	assert.Equal(t, (50+250+21*10+9*50)*j, b.account("other").Energy)
+}
+
+// Memory that is modelled counts again when the envelope that held it is demoted. The
+// package rises to 200 W in tick 6: 120 J are owed each tick, more than 30 s of 80 W
+// since tick 26, and nothing is judged before tick 30.
+func TestC30WhatADemotedEnvelopeHeldCountsAgain(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, h, m := &scripted{part: pkg(0)}, &scripted{part: psys()}, &scripted{part: model("memory")}
+	for tick := range 41 {
+		watts := 50
+		if tick > 5 {
+			watts = 200
+		}
+		b.book(append(append(p.read(tick, watts), h.read(tick, 80)...), m.read(tick, 10)...)...)
+		assert.Equal(t, tick < 5 || tick >= 30, b.account("model:memory").Live, "tick %d", tick)
+	}
+	assert.Equal(t, (5+11)*10*j, b.account("model:memory").Energy, "1 … 5, and 30 … 40")
+}
+
+// An envelope of 500 W, which falls to 80 W after 100 s while the package of 400 W in it
+// goes on. What it drew lately falls by a 31st with each second: after n of them it is
+// 2400 + 12 600·(30/31)ⁿ J in 30 s. 320·n J are owed: 7680 of 8136 after 24 s, 8000 of 7950
+// after 25 s. In 30 s of its mean since the start there would still be 12 480.
+func TestC30AnEnvelopeIsDemotedByThePowerThatItHasNow(t *testing.T) {
+	b := open(t, ledger.Config{})
+	p, h := &scripted{part: pkg(0)}, &scripted{part: psys()}
+	for tick := range 140 {
+		watts := 500
+		if tick > 100 {
+			watts = 80
+		}
+		b.book(append(p.read(tick, 400), h.read(tick, watts)...)...)
+		assert.Equal(t, tick >= 125, b.account("rapl:psys").Stats.Demoted, "tick %d", tick)
+	}
 }

@@ -17,7 +17,9 @@ const (
 	MaxParts = 4096
 
 	maxIDLength = 256
-	otherID     = "other" // of the remainder's part
+
+	// RemainderID is that of the part which holds what no sensor of a part shows.
+	RemainderID = "other"
 )
 
 // Config of a Ledger; the zero value is usable.
@@ -115,6 +117,10 @@ type part struct {
 	event  energy.Event
 	step   unit.Microjoules // of the counter, debt not paid; only if clean
 	booked unit.Microjoules // of delta, what went into the account
+	dark   time.Duration    // of unknown energy, which ended
+	darkAt time.Time        // when it began
+
+	withheld unit.Microjoules // of a model: since the envelope that holds it was settled
 
 	born             uint64 // tick of the first baseline
 	advanced, before uint64 // the last two ticks in which it got a baseline or closed an interval
@@ -141,13 +147,14 @@ func (l *Ledger) Book(rs []sensor.Reading) {
 			l.read = append(l.read, p)
 		}
 	}
+	l.excuseGaps()
 	l.chooseViews()
 	l.noteMeasured()
+	l.noteSilence()
 	sum := l.enter()
 	l.compareMirrors()
-	decided := l.decided()
 	l.settle(sum)
-	l.calibrate(sum, decided)
+	l.calibrate(sum)
 }
 
 // Pause says of a part that there is nothing to tell until its next reading, and
@@ -224,7 +231,7 @@ func (l *Ledger) admit(r *sensor.Reading) *part {
 }
 
 func (l *Ledger) register(q *sensor.Part, r *sensor.Reading) *part {
-	if q.ID == "" || q.ID == otherID || len(q.ID) > maxIDLength || len(l.byID) >= MaxParts {
+	if q.ID == "" || q.ID == RemainderID || len(q.ID) > maxIDLength || len(l.byID) >= MaxParts {
 		l.counters.Refused++
 		return nil
 	}
@@ -248,6 +255,7 @@ func (l *Ledger) insert(p *part) {
 // take advances the part's counter or gauge.
 func (p *part) take(r *sensor.Reading, tick uint64) {
 	p.tick, p.moment, p.booked, p.step = tick, r.At, 0, 0
+	gaps := p.readerStats().GapTime
 	if p.gauge != nil {
 		p.delta, p.event = p.gauge.Advance(r.At, r.Power)
 		p.step = p.delta.Energy
@@ -259,6 +267,7 @@ func (p *part) take(r *sensor.Reading, tick uint64) {
 			p.step = p.delta.Energy + owed - p.counter.Debt()
 		}
 	}
+	p.dark, p.darkAt = p.readerStats().GapTime-gaps, p.last
 	if p.event.Has(energy.Baseline) || !p.delta.To.IsZero() {
 		p.paused = false
 		p.before, p.advanced, p.last = p.advanced, tick, r.At
@@ -277,6 +286,9 @@ func (l *Ledger) enter() unit.Microjoules {
 			continue
 		}
 		e, at := p.counts()
+		if p.isHeld() {
+			p.withheld = plus(p.withheld, p.delta.Energy-e)
+		}
 		switch {
 		case p.Role != sensor.Primary:
 			p.energy = plus(p.energy, e)
@@ -331,15 +343,26 @@ func (p *part) tell() Account {
 	return a
 }
 
-func (p *part) stats() Stats {
-	var s energy.Stats
+// readerStats are those of its readings, whether it was counted or not.
+func (p *part) readerStats() energy.Stats {
 	switch {
 	case p.counter != nil:
-		s = p.counter.Stats()
+		return p.counter.Stats()
 	case p.gauge != nil:
-		s = p.gauge.Stats()
+		return p.gauge.Stats()
+	}
+	return energy.Stats{}
+}
+
+func (p *part) stats() Stats {
+	s := p.readerStats()
+	var short Shortfall
+	if e := p.envelope; e != nil && e.isShort() {
+		d := e.settledAt.Sub(e.from)
+		short = Shortfall{Shown: e.shown.Power(d), Parts: e.shares.Power(d)}
 	}
 	return Stats{
+		Short: short,
 		Wraps: s.Wraps, Resets: s.Resets, Suspects: s.Suspects, Corrections: s.Corrections,
 		Gaps: s.Gaps + p.gaps - p.gaps0, GapTime: s.GapTime + p.gapTime - p.gapTime0, Turns: p.turns, OverRange: s.OverRange, Untimely: s.Untimely,
 		Mirrored: p.mirrored(), Standby: p.standsBy(), Distinct: p.mirrors != nil && p.mirrors.distinct && p.mirrors.counted != p,

@@ -19,9 +19,14 @@ import (
 // is booked, and nothing after. Should the measurement fail later, the model
 // stays out: the energy of the failed time comes with the next good reading, and
 // must not have been booked from the model already.
+//
+// An envelope that decides the energy of the host keeps the model out as well, for as
+// long as it does.
 type hwType struct {
 	measured time.Time // zero: nothing measures it
 	tick     uint64    // in which that became known
+	held     time.Time // since when an envelope holds it; zero: none does
+	heldTick uint64
 }
 
 // measuredAt takes in that a measurement of the type began.
@@ -29,6 +34,17 @@ func (hw *hwType) measuredAt(t time.Time, tick uint64) {
 	if hw.measured.IsZero() || hw.tick == tick && t.Before(hw.measured) {
 		hw.measured, hw.tick = t, tick
 	}
+}
+
+// isModelled reports whether a model, if there is one, counts.
+func (hw *hwType) isModelled() bool { return hw.measured.IsZero() && hw.held.IsZero() }
+
+// since returns from when on a model does not count any more.
+func (hw *hwType) since() (time.Time, uint64) {
+	if hw.measured.IsZero() || !hw.held.IsZero() && hw.held.Before(hw.measured) {
+		return hw.held, hw.heldTick
+	}
+	return hw.measured, hw.tick
 }
 
 // mirrorKey tells dies that may mirror each other. Dies of an unknown socket
@@ -72,8 +88,8 @@ func (l *Ledger) typeOf(name string) *hwType {
 	if hw == nil {
 		hw = &hwType{}
 		l.types[name] = hw
-		if l.trusted != nil && l.measuresCPU() {
-			hw.measuredAt(l.trusted.decides, l.tick)
+		if l.decided() && l.measuresCPU() {
+			hw.held, hw.heldTick = l.trusted.decides, l.tick
 		}
 	}
 	return hw
@@ -109,7 +125,12 @@ func (p *part) live() bool {
 }
 
 func (p *part) superseded() bool {
-	return p.Method == sensor.Modelled && p.hw != nil && !p.hw.measured.IsZero()
+	return p.Method == sensor.Modelled && p.hw != nil && !p.hw.isModelled()
+}
+
+// isHeld reports whether only an envelope keeps the part from being counted.
+func (p *part) isHeld() bool {
+	return p.Role == sensor.Primary && p.superseded() && p.hw.measured.IsZero() && !p.mirrored() && !p.standsBy()
 }
 
 func (p *part) mirrored() bool {
@@ -123,10 +144,11 @@ func (p *part) counts() (unit.Microjoules, time.Time) {
 	case p.delta.To.IsZero(), p.mirrored():
 		return 0, p.moment
 	case p.Role == sensor.Primary && p.superseded():
-		if p.born >= p.hw.tick { // the ms between two first reads are not worth a series
+		until, tick := p.hw.since()
+		if p.born >= tick { // the ms between two first reads are not worth a series
 			return 0, p.moment
 		}
-		return before(p.delta, p.hw.measured)
+		return before(p.delta, until)
 	}
 	d := p.inView()
 	return d.Energy, d.To

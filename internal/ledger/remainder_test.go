@@ -375,3 +375,23 @@ func TestProbationForgivesALagOnce(t *testing.T) {
 	)
 	assert.False(t, b.has("other"))
 }
+
+// 100 W of psys in which the package has 50 W and the DRAM 10 W. Trusted in tick 5, it is
+// told once more in tick 6, the package also in tick 7, the DRAM not any more: of the 100 J
+// of psys the package has 50, and the rest is not the remainder's alone, but the host's.
+func TestTheLastRemainderIsSettledAsFarAsKnown(t *testing.T) {
+	b := open(t, ledger.Config{})
+	b.Finish()
+	sources := []source{
+		{part: pkg(0), watts: 50}, {part: dram(0), watts: 10, last: 5}, {part: psys(), watts: 100, last: 6},
+	}
+	b.run(0, 7, sources...)
+	assert.Zero(t, b.account("other").Energy, "waits for the DRAM")
+	for range 2 {
+		b.Finish()
+		b.check()
+		assert.Equal(t, 50*j, b.account("other").Energy)
+		assert.Equal(t, at(6*s), b.account("other").At)
+		assert.Equal(t, (7*50+5*10+50)*j, b.account("host").Energy)
+	}
+}

@@ -89,6 +89,23 @@ func wholeOf(same string) (string, bool) {
 	return above, true
 }
 
+// excuseGaps takes from the gaps of parts that stand by the time in which something else
+// was counted: nothing is unknown of that.
+func (l *Ledger) excuseGaps() {
+	for _, p := range l.read {
+		if p.dark == 0 || !p.standsBy() || p.view.group.counted == nil {
+			continue
+		}
+		counted := p.view.group.counted
+		switch known := counted.last().Sub(p.darkAt); {
+		case counted.advanced(l.tick), known >= p.dark:
+			p.gaps0, p.gapTime0 = p.gaps0+1, p.gapTime0+p.dark
+		case known > 0:
+			p.gapTime0 += known
+		}
+	}
+}
+
 // chooseViews decides which views count, before anything of this tick is entered.
 func (l *Ledger) chooseViews() {
 	for _, g := range l.viewed {
@@ -176,7 +193,7 @@ func (g *views) keep(tick uint64) {
 // far.
 func (v *view) holdsModelled() bool {
 	return slices.ContainsFunc(v.parts, func(p *part) bool {
-		return slices.ContainsFunc(p.covers, func(hw *hwType) bool { return hw.measured.IsZero() })
+		return slices.ContainsFunc(p.covers, (*hwType).isModelled)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -502,4 +503,20 @@ func TestWhatAViewBringsWhenItTakesOverIsLate(t *testing.T) {
 	assert.True(t, b.account("other").Live)
 	assert.Equal(t, (195+30*301)*j, b.account("other").Energy)
 	assert.Equal(t, (2000+40*300)*j, b.account("perf:package-0").Energy+b.account("rapl:package-0").Energy)
+}
+
+// perf is silent in 11 … 60 and 201 … 260, and a gauge of the same is read in 41 … 70 and
+// 231 … 270 only: it takes over in 41 and in 231, 31 s after the last of perf, and gives way
+// in 62 and 262, when perf has an interval without a backlog. In 71 … 200 perf is counted: of
+// that time nothing is unknown. 21 and 31 s of 50 W are the gauge's.
+func TestTheGapOfASpareIsTheTimeInWhichNothingWasCounted(t *testing.T) {
+	b := open(t, ledger.Config{MaxGap: 3 * s})
+	spare := source{part: hsmp(pkg(0)), watts: 50, gauge: true}
+	spare.missing = slices.Concat(ticks(0, 40), ticks(71, 230), ticks(271, 300))
+	b.run(0, 300, source{part: perf(pkg(0)), watts: 50, missing: slices.Concat(ticks(11, 60), ticks(201, 260))}, spare)
+	a := b.account("hsmp:package-0")
+	assert.Equal(t, 52*50*j, a.Energy)
+	assert.Equal(t, uint64(2), a.Stats.Gaps)
+	assert.Equal(t, 62*s, a.Stats.GapTime)
+	assert.Equal(t, (300-62)*50*j, b.account("host").Energy)
 }

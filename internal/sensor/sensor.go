@@ -153,6 +153,14 @@ type Attempter interface {
 	Failures(yield func(class Class, n uint64) bool)
 }
 
+// An Asker is an Attempter that can be made to ask out of turn, because nobody will read
+// what comes later.
+type Asker interface {
+	// Ask has the source asked now, unless it was a moment ago or fails anyway, and waits
+	// until it has answered or ctx ends. The next Read gives the answer.
+	Ask(ctx context.Context)
+}
+
 // A Pauser is a Sensor that knows when a part stops to tell anything, and that this
 // is no failure: a battery that is charged. Nobody waits for such a part. Whoever
 // reads calls it, after each Read.

@@ -55,7 +55,7 @@ func TestParseIndexAndText(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzC24Parse(f *testing.F) {
 	for _, seed := range []string{"48213576291\n", "-1\n", "CPU power\n", "0x1", "\x00", "18446744073709551616"} {
 		f.Add([]byte(seed))
 	}

@@ -56,7 +56,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func FuzzClassify(f *testing.F) {
+func FuzzC24Classify(f *testing.F) {
 	for _, row := range corpus(f) {
 		f.Add(row[0])
 	}

@@ -191,7 +191,7 @@ func TestNextDirent(t *testing.T) {
 	assert.False(t, ok)
 }
 
-func FuzzParseStat(f *testing.F) {
+func FuzzC24ParseStat(f *testing.F) {
 	f.Add([]byte(statLine))
 	f.Add([]byte("7 ) ("))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -100,9 +100,14 @@ func (b *budgets) claim(p *metricsProcessor, id identity, resource, point pcommo
 	return set
 }
 
+// matches reports whether the resource or the point has each attribute, and neither those
+// that must not be there.
 func matches(ms []pattern, resource, point pcommon.Map) bool {
 	for i := range ms {
-		if !ms[i].fits(resource) && !ms[i].fits(point) {
+		m := &ms[i]
+		absent := len(m.texts) == 1 && m.texts[0] == ""
+		switch a, b := m.fits(resource), m.fits(point); {
+		case absent && (!a || !b), !a && !b:
 			return false
 		}
 	}

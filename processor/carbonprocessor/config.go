@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -25,7 +23,7 @@ type Config struct {
 	Offline     bool              `mapstructure:"offline"`     // no socket is opened, whatever the providers
 	CloudsFile  string            `mapstructure:"clouds_file"` // path of a table in place of the embedded clouds.csv
 	MaxStale    time.Duration     `mapstructure:"max_stale"`   // how long a last good value may stand in
-	Signal      string            `mapstructure:"signal"`      // "average"
+	Signal      string            `mapstructure:"signal"`      // "average" or "marginal"
 	Boundary    string            `mapstructure:"boundary"`    // "any", "lifecycle" or "direct"
 	PUE         float64           `mapstructure:"pue"`         // 0: that of the cloud region, else 1
 	Range       bool              `mapstructure:"range"`       // whether bounds are emitted
@@ -38,28 +36,18 @@ type Config struct {
 	Inputs           []InputConfig          `mapstructure:"inputs"`      // besides hw.energy and carbon.energy
 	Temporality      string                 `mapstructure:"temporality"` // "": that of the input; "delta" or "cumulative"
 
-	Embodied configoptional.Optional[EmbodiedConfig] `mapstructure:"embodied"` // left out: nothing embodied
-	Budgets  []BudgetConfig                          `mapstructure:"budgets"`
-	SCI      *SCIConfig                              `mapstructure:"sci"`     // nil: no carbon.sci
-	Revise   bool                                    `mapstructure:"revise"`  // whether corrections are emitted when better values come
-	Storage  *component.ID                           `mapstructure:"storage"` // extension that keeps the state; nil: it is forgotten
+	Embodied   configoptional.Optional[EmbodiedConfig] `mapstructure:"embodied"` // left out: nothing embodied
+	Budgets    []BudgetConfig                          `mapstructure:"budgets"`
+	SCI        *SCIConfig                              `mapstructure:"sci"`         // nil: no carbon.sci
+	Revise     bool                                    `mapstructure:"revise"`      // whether corrections are emitted when better values come
+	Storage    *component.ID                           `mapstructure:"storage"`     // extension that keeps the state; nil: it is forgotten
+	SpanEvents bool                                    `mapstructure:"span_events"` // whether events of spans are priced like spans
 }
 
 // LocationConfig says where the machines are.
 type LocationConfig struct {
 	Zone    string `mapstructure:"zone"`    // grid zone of all resources, whatever they say of themselves
 	Default string `mapstructure:"default"` // for resources that say nothing: zone, country, subdivision or provider:region
-}
-
-// ProviderConfig is one entry of the list of providers. Exactly one field is set.
-type ProviderConfig struct {
-	Static *StaticConfig `mapstructure:"static"`
-}
-
-// StaticConfig is an intensity that the operator knows.
-type StaticConfig struct {
-	GramsPerKWh *float64 `mapstructure:"g_per_kwh"`
-	HalfWidth   float64  `mapstructure:"half_width"` // relative: 0.1 is ± 10 %
 }
 
 // UncertaintyConfig holds relative half-widths: 0.35 is ± 35 %.
@@ -88,9 +76,8 @@ type ElectricityPriceConfig struct {
 }
 
 var (
-	_ component.Config    = (*Config)(nil)
-	_ confmap.Validator   = (*Config)(nil)
-	_ confmap.Unmarshaler = (*ProviderConfig)(nil)
+	_ component.Config  = (*Config)(nil)
+	_ confmap.Validator = (*Config)(nil)
 )
 
 func createDefaultConfig() component.Config {
@@ -118,35 +105,8 @@ func createDefaultConfig() component.Config {
 
 const (
 	anyBoundary  = "any"
-	staticName   = "static"
 	ratioExample = "want a number of 0 or more, such as 0.35 for ± 35 %"
 )
-
-// announced are the providers that the contract names and this version lacks.
-func announced() []string {
-	return []string{"electricity_maps", "watttime", "uk_national_grid", "energinet", "rte_eco2mix", "open_electricity"}
-}
-
-// Unmarshal reads a map with the name of the provider as its only key. What stands
-// under the names of providers that are not known is not read at all: it may be a
-// secret.
-func (p *ProviderConfig) Unmarshal(conf *confmap.Conf) error {
-	keys := make([]string, 0, 1)
-	for k := range conf.ToStringMap() {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	if len(keys) != 1 {
-		return fmt.Errorf("an entry has one key, the name of the provider, not %d (%s): begin each with a dash of its own", len(keys), strings.Join(keys, ", "))
-	}
-	switch key := keys[0]; {
-	case slices.Contains(announced(), key):
-		return fmt.Errorf("%s is not in this version yet; known here: %s", key, staticName)
-	case key != staticName:
-		return fmt.Errorf("%q is no provider; known here: %s", key, staticName)
-	}
-	return conf.Unmarshal(p)
-}
 
 // Validate names the key and what would be right. It reads no file; what depends
 // on one is checked when the processor starts.
@@ -155,11 +115,9 @@ func (c *Config) Validate() error {
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
 	switch c.Signal {
-	case names.SignalAverage:
-	case names.SignalMarginal:
-		refuse("signal: marginal is not in any offline table; use average")
+	case names.SignalAverage, names.SignalMarginal:
 	default:
-		refuse("signal: %q is not known; use average", c.Signal)
+		refuse("signal: %q is not known; use average or marginal", c.Signal)
 	}
 	switch c.Boundary {
 	case anyBoundary, names.BoundaryLifecycle, names.BoundaryDirect:
@@ -196,11 +154,7 @@ func (c *Config) Validate() error {
 			refuse("uncertainty::%s: %v: %s", key, half, ratioExample)
 		}
 	}
-	for i, p := range c.Providers {
-		if err := p.check(); err != nil {
-			refuse("providers[%d]: %w", i, err)
-		}
-	}
+	c.checkProviders(refuse)
 	c.checkBudgets(refuse)
 	if e := c.Embodied; e.HasValue() {
 		if kg := e.Get().KgCO2e; !(kg >= 0) || !finite(kg) {
@@ -235,19 +189,6 @@ func isCurrency(s string) bool {
 		}
 	}
 	return true
-}
-
-func (p *ProviderConfig) check() error {
-	s := p.Static
-	switch {
-	case s == nil || s.GramsPerKWh == nil:
-		return errors.New("static::g_per_kwh is missing: the intensity in g/kWh")
-	case !(*s.GramsPerKWh >= 0 && *s.GramsPerKWh <= intensity.MaxGramsPerKWh):
-		return fmt.Errorf("static::g_per_kwh: %v is not a number between 0 and %d g/kWh", *s.GramsPerKWh, intensity.MaxGramsPerKWh)
-	case !(s.HalfWidth >= 0) || !finite(s.HalfWidth):
-		return fmt.Errorf("static::half_width: %v: %s", s.HalfWidth, ratioExample)
-	}
-	return nil
 }
 
 func (u UncertaintyConfig) all(yield func(string, float64) bool) {

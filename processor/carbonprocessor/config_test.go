@@ -67,7 +67,7 @@ func TestConfigIsRead(t *testing.T) {
 			Match: map[string]string{"zone": "package*"}, Attributes: map[string]string{"hw.type": "cpu"}, Method: "measured",
 		}},
 		SCI:     &SCIConfig{Per: "http.server.request.count", By: []string{"service.name"}},
-		Storage: &store,
+		Storage: &store, SpanEvents: true,
 	}
 	assert.Equal(t, want, got)
 }
@@ -81,7 +81,6 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 		}
 		return map[string]any{"inputs": list}
 	}
-	later := "is not in this version yet; known here: static"
 	for _, tc := range []struct {
 		name string
 		conf map[string]any
@@ -89,8 +88,9 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 	}{
 		{"an unknown key", map[string]any{"locaton": map[string]any{"zone": "FR"}}, "locaton"},
 		{"an unknown key below", map[string]any{"location": map[string]any{"zoen": "FR"}}, "zoen"},
-		{"an unknown signal", map[string]any{"signal": "median"}, `signal: "median" is not known; use average`},
-		{"a signal that no table has", map[string]any{"signal": "marginal"}, "signal: marginal is not in any offline table; use average"},
+		{"span_events that is no switch", map[string]any{"span_events": "some"}, "span_events"},
+		{"an unknown signal", map[string]any{"signal": "median"}, `signal: "median" is not known; use average or marginal`},
+		{"a signal that no table has", map[string]any{"signal": "marginal"}, "signal: marginal is in no table, and none of the providers tells it with boundary any: add watttime"},
 		{"an unknown boundary", map[string]any{"boundary": "upstream"}, `boundary: "upstream" is not known; use any, lifecycle or direct`},
 		{"a PUE below one", map[string]any{"pue": 0.5}, "pue: 0.5 is impossible; use 1 or more"},
 		{"a PUE that is no number", map[string]any{"pue": math.NaN()}, "pue: NaN is impossible"},
@@ -116,20 +116,26 @@ func TestWrongConfigIsRefusedWithKeyAndRemedy(t *testing.T) {
 		{"an input that is one already", input(map[string]any{"metric": "hw.energy"}), "inputs[0]: metric: hw.energy is an input already"},
 		{"an input that is an output", input(map[string]any{"metric": "carbon.emissions_upper"}), "carbon.emissions_upper is an output of this processor"},
 		{"an input of nobody", input(map[string]any{"metric": "x", "of": "pod"}), `inputs[0]: of: "pod" is not known; use workload or host`},
-		{"an input twice", input(map[string]any{"metric": "x"}, map[string]any{"metric": "x"}), "inputs: x stands there twice"},
+		{
+			"some of an own input with a unit", input(map[string]any{"metric": "carbon.energy", "match": map[string]any{"a": "b"}, "unit": "kJ"}),
+			"inputs[0]: metric: carbon.energy is an input already: match is the only key beside it",
+		},
+		{"an input twice", input(map[string]any{"metric": "x"}, map[string]any{"metric": "x"}), "inputs: x stands there twice, and the first takes all its points"},
+		{
+			"an input twice with one match", input(map[string]any{"metric": "x", "match": map[string]any{"a": "b"}}, map[string]any{"metric": "x", "match": map[string]any{"a": "b"}}),
+			"inputs: x stands there twice with the same match",
+		},
+		{
+			"an input in two units", input(map[string]any{"metric": "x", "unit": "J", "match": map[string]any{"a": "b"}}, map[string]any{"metric": "x", "unit": "mJ"}),
+			"inputs: x has another unit, of, kind or max_gap where it stands again",
+		},
 		{"a counter of power", input(map[string]any{"metric": "x", "unit": "W", "kind": "counter"}), "inputs[0]: kind: counter is a sum of energy, but the unit W is one of power"},
 		{"a counter of nothing", input(map[string]any{"metric": "x", "kind": "counter"}), "inputs[0]: kind: counter needs a unit"},
 		{"an input of another kind", input(map[string]any{"metric": "x", "kind": "gauge"}), `inputs[0]: kind: "gauge" is not known`},
 		{"a negative gap", input(map[string]any{"metric": "x", "max_gap": "-1s"}), "inputs[0]: max_gap: -1s is not a duration above 0"},
 		{"an unknown method", input(map[string]any{"metric": "x", "method": "guessed"}), `inputs[0]: method: "guessed" is not known`},
 		{"an unknown preset", input(map[string]any{"preset": "turbostat"}), `inputs[0]: preset: "turbostat" is not known; use one of`},
-		{"Electricity Maps", provider(map[string]any{"electricity_maps": map[string]any{"api_key": "s3cret"}}), "electricity_maps " + later},
-		{"WattTime", provider(map[string]any{"watttime": map[string]any{"password": "s3cret"}}), "watttime " + later},
-		{"Great Britain", provider(map[string]any{"uk_national_grid": nil}), "uk_national_grid " + later},
-		{"Denmark", provider(map[string]any{"energinet": nil}), "energinet " + later},
-		{"France", provider(map[string]any{"rte_eco2mix": nil}), "rte_eco2mix " + later},
-		{"Australia", provider(map[string]any{"open_electricity": nil}), "open_electricity " + later},
-		{"a provider that nobody announced", provider(map[string]any{"oracle": map[string]any{"api_key": "s3cret"}}), `"oracle" is no provider; known here: static`},
+		{"a provider that nobody announced", provider(map[string]any{"oracle": map[string]any{"api_key": "s3cret"}}), `"oracle" is no provider; known here: electricity_maps, energinet, open_electricity, rte_eco2mix, static, uk_national_grid, watttime`},
 		{"two providers in one entry", provider(map[string]any{"static": map[string]any{"g_per_kwh": 1}, "watttime": nil}), "has one key, the name of the provider, not 2 (static, watttime)"},
 		{"an empty entry", provider(map[string]any{}), "has one key, the name of the provider, not 0"},
 		{"a constant without a value", provider(map[string]any{"static": nil}), "providers[0]: static::g_per_kwh is missing"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelcarbon/otelcarbon"
 	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/intensity/chain"
 	"github.com/otelcarbon/otelcarbon/intensity/offline"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/journal"
@@ -31,6 +32,7 @@ type engine struct {
 	id       component.ID
 	build    string // version
 	counters *counters
+	live     *live
 	tracked  atomic.Int64 // streams of all pipelines, for the gauge
 	open     func(context.Context, *engine, component.Host) (intensity.Source, *offline.Provider, error)
 
@@ -50,8 +52,9 @@ type engine struct {
 	budgets *budgets
 	revises bool
 
-	client    storage.Client   // nil: nothing is stored
-	journal   *journal.Journal // likewise
+	clients   []storage.Client
+	cache     chain.Store      // nil: what providers say is not stored
+	journal   *journal.Journal // nil: nothing is stored
 	restored  map[journal.ID]*journal.Stream
 	pipelines []*metricsProcessor
 	leaving   bool // a pipeline has stopped: what is in memory is not all any more
@@ -65,8 +68,10 @@ func newEngine(cfg *Config, set processor.Settings) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	counters := newCounters(builder)
 	return &engine{
-		config: cfg, log: set.Logger, id: set.ID, build: set.BuildInfo.Version, counters: newCounters(builder), open: openSource,
+		config: cfg, log: set.Logger, id: set.ID, build: set.BuildInfo.Version, counters: counters, open: openSource,
+		live:   newLive(cfg, set.TelemetrySettings, counters),
 		inputs: inputsOf(cfg), widths: cfg.Uncertainty.widths(),
 		emits: emits{
 			bounds: cfg.Range, water: cfg.WUE > 0,
@@ -108,8 +113,11 @@ func (e *engine) begin(ctx context.Context, host component.Host) (err error) {
 		o.Observe(e.tracked.Load())
 		return nil
 	})
+	if err == nil {
+		err = e.counters.RegisterProcessorCarbonIntensityAgeCallback(e.live.observeAges)
+	}
 	if err != nil {
-		return errors.Join(err, e.source.Close())
+		return errors.Join(err, e.end())
 	}
 	e.log.Debug("attributions of the tables", zap.String("notice", otelcarbon.Notice())) // which keeps them in the binary, as the licenses want
 	return nil
@@ -124,5 +132,11 @@ func (e *engine) stop(ctx context.Context) error {
 	if !last {
 		return nil
 	}
-	return errors.Join(e.source.Close(), e.closeState(ctx)) // the cache of the source is stored, too
+	return errors.Join(e.end(), e.closeState(ctx)) // the cache of the source is stored, too
+}
+
+// end closes connections after those who use them.
+func (e *engine) end() error {
+	defer e.live.close()
+	return e.source.Close()
 }

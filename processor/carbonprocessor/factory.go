@@ -16,7 +16,8 @@ import (
 func NewFactory() processor.Factory {
 	f := new(factory)
 	return processor.NewFactory(metadata.Type, createDefaultConfig,
-		processor.WithMetrics(f.createMetrics, metadata.MetricsStability))
+		processor.WithMetrics(f.createMetrics, metadata.MetricsStability),
+		processor.WithTraces(f.createTraces, metadata.TracesStability))
 }
 
 // factory knows the engines in use. The pipelines of one processor of the configuration
@@ -44,6 +45,18 @@ func (f *factory) createMetrics(ctx context.Context, set processor.Settings, cfg
 	}
 	p := newMetricsProcessor(e, release)
 	return processorhelper.NewMetrics(ctx, set, cfg, next, p.processMetrics,
+		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
+		processorhelper.WithStart(p.start),
+		processorhelper.WithShutdown(p.shutdown))
+}
+
+func (f *factory) createTraces(ctx context.Context, set processor.Settings, cfg component.Config, next consumer.Traces) (processor.Traces, error) {
+	e, release, err := f.engine(set, cfg)
+	if err != nil {
+		return nil, err
+	}
+	p := newTracesProcessor(e, release)
+	return processorhelper.NewTraces(ctx, set, cfg, next, p.processTraces,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
 		processorhelper.WithStart(p.start),
 		processorhelper.WithShutdown(p.shutdown))

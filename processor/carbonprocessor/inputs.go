@@ -22,7 +22,7 @@ type InputConfig struct {
 	Of         string            `mapstructure:"of"`         // "workload" or "host": whose energy it is
 	Kind       string            `mapstructure:"kind"`       // "counter": takes what arrives as a gauge of energy as a cumulative sum
 	MaxGap     time.Duration     `mapstructure:"max_gap"`    // longest time between two values of power that is integrated
-	Match      map[string]string `mapstructure:"match"`      // attributes that points have to have; a trailing * stands for any end
+	Match      map[string]string `mapstructure:"match"`      // attributes that points have to have; a * stands for anything, "" for none
 	Attributes map[string]string `mapstructure:"attributes"` // added to what derives from it
 	Method     string            `mapstructure:"method"`     // carbon.method of points that do not say
 }
@@ -34,7 +34,7 @@ const (
 	defaultMaxGap = 5 * time.Minute
 )
 
-// An input is a metric that is priced.
+// An input is a metric that is priced, or those of its points that match.
 type input struct {
 	family  *family
 	foreign string // its name, if it is none of ours; value of carbon.input
@@ -45,24 +45,53 @@ type input struct {
 	match   []pattern
 	add     []pair
 	method  string
+	next    *input // for points that do not match; differs in match, add and method only
 }
 
 type pair struct{ key, value string }
 
-// pattern is an attribute and what it has to be, or has to begin with.
-type pattern struct {
-	pair
-
-	prefix bool
+// of returns the first input that a point matches, or nil. What it counts for is one
+// input, so that no point counts twice.
+func (in *input) of(attrs pcommon.Map) *input {
+	for ; in != nil; in = in.next {
+		if fitsAll(in.match, attrs) {
+			return in
+		}
+	}
+	return nil
 }
 
-func (m pattern) fits(attrs pcommon.Map) bool {
+// pattern is an attribute and what stands in its value between the stars.
+type pattern struct {
+	key   string
+	texts []string
+}
+
+// fits reports whether the value of the attribute is the text or, with stars, has the
+// texts in their order. As in Prometheus, an attribute that is not there is empty;
+// but a star needs an attribute.
+func (m *pattern) fits(attrs pcommon.Map) bool {
+	s := ""
 	v, ok := attrs.Get(m.key)
-	if !ok {
+	if ok {
+		s = v.AsString()
+	}
+	last := len(m.texts) - 1
+	if last == 0 {
+		return s == m.texts[0]
+	}
+	if !ok || !strings.HasPrefix(s, m.texts[0]) {
 		return false
 	}
-	s := v.AsString()
-	return s == m.value || m.prefix && strings.HasPrefix(s, m.value)
+	s = s[len(m.texts[0]):]
+	for _, text := range m.texts[1:last] {
+		_, after, found := strings.Cut(s, text)
+		if !found {
+			return false
+		}
+		s = after
+	}
+	return strings.HasSuffix(s, m.texts[last])
 }
 
 func fitsAll(ms []pattern, attrs pcommon.Map) bool {
@@ -77,8 +106,7 @@ func fitsAll(ms []pattern, attrs pcommon.Map) bool {
 func patterns(match map[string]string) []pattern {
 	out := make([]pattern, 0, len(match))
 	for _, k := range slices.Sorted(maps.Keys(match)) {
-		begin, prefix := strings.CutSuffix(match[k], "*")
-		out = append(out, pattern{pair{k, begin}, prefix})
+		out = append(out, pattern{k, strings.Split(match[k], "*")})
 	}
 	return out
 }
@@ -112,8 +140,11 @@ func (c *InputConfig) check() error {
 		refuse("metric is missing: the name of a metric of energy or power, or preset: one of %s", strings.Join(presetNames(), ", "))
 	case isOurs(c.Metric):
 		refuse("metric: %s is an output of this processor", c.Metric)
-	case c.Metric == names.MetricHWEnergy || c.Metric == names.MetricEnergy:
-		refuse("metric: %s is an input already", c.Metric)
+	case ofNative(c.Metric) != "":
+		alone := c.Of == "" || c.Of == ofNative(c.Metric)
+		if c.Match == nil || !alone || c.Unit != "" || c.Kind != "" || c.MaxGap != 0 || c.Attributes != nil || c.Method != "" {
+			refuse("metric: %s is an input already: match is the only key beside it, to count some of its points", c.Metric)
+		}
 	case c.Metric == names.MetricHostEnergy && c.Of != ofHost:
 		refuse("metric: %s is of: host", c.Metric)
 	}
@@ -158,6 +189,8 @@ func (c *InputConfig) checkPreset() error {
 		return fmt.Errorf("of: %q is not known; use workload or host, or leave it out for both", c.Of)
 	case c.Metric != "" || c.Unit != "" || c.Kind != "" || c.MaxGap != 0 || c.Match != nil || c.Attributes != nil || c.Method != "":
 		return fmt.Errorf("preset: %s stands for its metrics as they are: of is the only key beside it", alone.Preset)
+	case len(flat([]InputConfig{alone})) == 0:
+		return fmt.Errorf("of: the preset %s has nothing of %ss", alone.Preset, alone.Of)
 	}
 	return nil
 }
@@ -168,20 +201,39 @@ func isOurs(metric string) bool {
 		metric == names.MetricGridIntensity || metric == names.MetricElectricityCost || metric == names.MetricWaterUsage
 }
 
-// checkInputs refuses what cannot be, and a metric that stands there twice with nothing
-// to tell its points apart.
+// ofNative says whose energy a metric is that is an input without being listed.
+func ofNative(metric string) string {
+	switch metric {
+	case names.MetricHWEnergy:
+		return ofHost
+	case names.MetricEnergy:
+		return ofWorkload
+	}
+	return ""
+}
+
+// checkInputs refuses what cannot be, and entries that no point reaches.
 func (c *Config) checkInputs(refuse func(format string, args ...any)) {
 	for i := range c.Inputs {
 		if err := c.Inputs[i].check(); err != nil {
 			refuse("inputs[%d]: %w", i, err)
 		}
 	}
-	seen := map[string]bool{}
+	earlier := map[string][]InputConfig{}
 	for _, in := range flat(c.Inputs) {
-		if in.Metric != "" && seen[in.Metric] {
-			refuse("inputs: %s stands there twice: its energy would count twice", in.Metric)
+		for _, e := range earlier[in.Metric] {
+			switch {
+			case len(e.Match) == 0:
+				refuse("inputs: %s stands there twice, and the first takes all its points: give it a match", in.Metric)
+			case maps.Equal(e.Match, in.Match):
+				refuse("inputs: %s stands there twice with the same match: remove one, or the preset that has it, too", in.Metric)
+			case e.Unit != in.Unit || e.Of != in.Of || e.Kind != in.Kind || e.MaxGap != in.MaxGap:
+				refuse("inputs: %s has another unit, of, kind or max_gap where it stands again: only match, attributes and method may differ", in.Metric)
+			}
 		}
-		seen[in.Metric] = true
+		if in.Metric != "" {
+			earlier[in.Metric] = append(earlier[in.Metric], in)
+		}
 	}
 }
 
@@ -189,14 +241,21 @@ func (c *Config) checkInputs(refuse func(format string, args ...any)) {
 func inputsOf(cfg *Config) map[string]*input {
 	host, workload := hostFamily(), workloadFamily()
 	native := measure{factor: 1}
-	out := map[string]*input{
+	natives := map[string]*input{
 		names.MetricHWEnergy: {family: host, unit: names.UnitJoule, measure: native},
 		names.MetricEnergy:   {family: workload, unit: names.UnitJoule, measure: native},
 	}
-	for _, c := range flat(cfg.Inputs) {
+	out := map[string]*input{}
+	for _, c := range slices.Backward(flat(cfg.Inputs)) { // the last first, so that each has its next
+		if n := natives[c.Metric]; n != nil {
+			some := *n
+			some.match, some.next = patterns(c.Match), out[c.Metric]
+			out[c.Metric] = &some
+			continue
+		}
 		in := &input{
 			family: workload, foreign: c.Metric, unit: c.Unit, counter: c.Kind == kindOfCounter,
-			maxGap: c.MaxGap, match: patterns(c.Match), method: c.Method,
+			maxGap: c.MaxGap, match: patterns(c.Match), method: c.Method, next: out[c.Metric],
 		}
 		if c.Of == ofHost {
 			in.family = host
@@ -209,6 +268,11 @@ func inputsOf(cfg *Config) map[string]*input {
 			in.add = append(in.add, pair{k, c.Attributes[k]})
 		}
 		out[c.Metric] = in
+	}
+	for name, n := range natives {
+		if out[name] == nil {
+			out[name] = n
+		}
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
@@ -185,6 +186,100 @@ func TestInputsOfOneScopeShareTheirOutput(t *testing.T) {
 	assert.InEpsilon(t, 1.07, found(out, "carbon.emissions_upper")[0].DoubleValue(), 1e-12)
 	assert.InEpsilon(t, 3.2, found(out, "carbon.emissions_upper")[1].DoubleValue(), 1e-12)
 	assert.Empty(t, r.dropped())
+}
+
+func TestMatch(t *testing.T) {
+	for _, tc := range []struct {
+		name, pattern string
+		value         any // nil: there is no such attribute
+		want          bool
+	}{
+		{"the value", "dram", "dram", true},
+		{"another value", "dram", "dram-0", false},
+		{"a begin", "package*", "package-0", true},
+		{"no more than the begin", "package*", "package", true},
+		{"another begin", "package*", "core", false},
+		{"an end", "*:0", "intel-rapl:0", true},
+		{"another end", "*:0", "intel-rapl:1", false},
+		{"a middle", "*/intel-rapl:*", "/host/sys/class/powercap/intel-rapl:0:0", true},
+		{"another middle", "*/intel-rapl:*", "/host/sys/class/powercap/intel-rapl-mmio:0", false},
+		{"texts in their order", "a*b*c", "a1b2c", true},
+		{"texts in another order", "a*b*c", "a1c2b", false},
+		{"a text that would have to stand twice", "ab*ba", "aba", false},
+		{"anything", "*", "", true},
+		{"anything, where nothing is", "*", nil, false},
+		{"nothing", "", nil, true},
+		{"an empty value, which is nothing", "", "", true},
+		{"something instead of nothing", "", "3", false},
+		{"a value that is missing", "dram", nil, false},
+		{"a number", "3", 3, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			attrs := pcommon.NewMap()
+			if tc.value != nil {
+				require.NoError(t, attrs.FromRaw(map[string]any{"key": tc.value}))
+			}
+			assert.Equal(t, tc.want, fitsAll(patterns(map[string]string{"key": tc.pattern}), attrs))
+		})
+	}
+}
+
+// What a metric says of its points decides what becomes of them. A point counts for the
+// first entry that it matches, and for no other.
+func TestEntriesOfOneMetricShareItsPoints(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Inputs = []InputConfig{
+			{Metric: "j", Unit: "J", Match: map[string]string{"zone": "package*"}, Attributes: map[string]string{"hw.type": "cpu"}, Method: "measured"},
+			{Metric: "j", Unit: "J", Match: map[string]string{"zone": "p*"}, Attributes: map[string]string{"hw.type": "other"}},
+			{Metric: "j", Unit: "J", Match: map[string]string{"zone": ""}},
+		}
+	})
+	md := foreign(t, in{name: "j", temporality: delta}, true, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 10_000.0}) })
+	list := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	for i, zone := range []string{"package-0", "psys", "core"} {
+		dp := list.AppendEmpty()
+		r.fill(dp, point{0, 10, 10_000 * float64(i+2)})
+		dp.Attributes().PutStr("zone", zone)
+	}
+	out := r.send(md)
+
+	grams, upper := map[string]float64{}, map[string]float64{}
+	for _, dp := range found(out, "carbon.emissions") {
+		grams[str(dp, "zone")+" "+str(dp, "hw.type")] = dp.DoubleValue()
+	}
+	for _, dp := range found(out, "carbon.emissions_upper") {
+		upper[str(dp, "zone")+" "+str(dp, "hw.type")] = dp.DoubleValue()
+	}
+	assert.Equal(t, map[string]float64{" ": 1, "package-0 cpu": 2, "psys other": 3}, grams)
+	assert.InEpsilon(t, 2*1.07, upper["package-0 cpu"], 1e-12) // measured
+	assert.InEpsilon(t, 3*1.6, upper["psys other"], 1e-12)     // nobody vouches for it
+	assert.Empty(t, r.dropped())
+}
+
+func TestOwnInputsCanBeNarrowed(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Inputs = []InputConfig{
+			{Metric: "hw.energy", Match: map[string]string{"hw.type": "cpu"}},
+			{Metric: "hw.energy", Match: map[string]string{"hw.type": "gpu"}},
+		}
+	})
+	md := energy(t, in{temporality: delta}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 10_000.0}) })
+	list := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	for i, hwType := range []string{"cpu", "gpu", "vm"} {
+		dp := list.AppendEmpty()
+		r.fill(dp, point{0, 10, 10_000 * float64(i+2)})
+		dp.Attributes().PutStr("hw.type", hwType)
+	}
+	got := map[string]float64{}
+	for _, dp := range found(r.send(md), "carbon.host.emissions") {
+		assert.Empty(t, str(dp, "carbon.input"))
+		got[str(dp, "hw.type")] = dp.DoubleValue()
+	}
+	assert.Equal(t, map[string]float64{"cpu": 2, "gpu": 3}, got)
+
+	// The other one stays as it is.
+	other := r.send(energy(t, in{name: "carbon.energy", temporality: delta}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 10_000.0}) }))
+	assert.Len(t, found(other, "carbon.emissions"), 1)
 }
 
 // A gauge that ended begins anew with its next value: between them nothing was drawn.

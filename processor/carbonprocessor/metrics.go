@@ -21,6 +21,7 @@ import (
 type metricsProcessor struct {
 	engine  *engine
 	release func()
+	detach  func() // from the reports of status
 
 	mu       sync.Mutex
 	hash     hasher
@@ -47,6 +48,7 @@ type metricsProcessor struct {
 	newest   int64 // time of the newest point that a budget counts
 	dropped  [outcomes]int64
 	resets   int64
+	usage    usage
 
 	// Of the resource in progress.
 	index int
@@ -82,7 +84,7 @@ func (p *metricsProcessor) start(ctx context.Context, host component.Host) error
 	if err := e.start(ctx, host); err != nil {
 		return err
 	}
-	places, err := newPlaces(e.config, e.source, e.tables, e.log)
+	places, err := newPlaces(e.config, e.source, e.tables, e.log, e.live.providers...) //nolint:contextcheck // names are looked up with one that has ended
 	if err != nil {
 		return errors.Join(err, e.stop(ctx))
 	}
@@ -94,6 +96,7 @@ func (p *metricsProcessor) start(ctx context.Context, host component.Host) error
 	if e.config.Embodied.HasValue() {
 		p.embodied = newEmbodied(*e.config.Embodied.Get())
 	}
+	p.detach = e.live.status.attach(host)
 	p.hash = e.hash
 	p.streams = newStreams(e.config.MaxStreams, e.config.StaleAfter, e.began.UnixNano())
 	p.streams.gone = e.budgets.free
@@ -120,6 +123,7 @@ func (p *metricsProcessor) end() bool {
 		return false
 	}
 	p.engine.leave(p)
+	p.detach()
 	p.engine.tracked.Add(-p.counted)
 	p.streams, p.places, p.prices, p.counted = nil, nil, nil, 0
 	return true
@@ -136,6 +140,7 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 	p.now = p.wall.Sub(p.engine.began)
 	p.streams.sweep(p.now)
 	p.batch++
+	p.gauges = p.gauges[:0]
 	if p.prices.full() {
 		p.prices = newPrices(p.engine.config)
 		p.places.purge()
@@ -144,7 +149,7 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 
 	rms := md.ResourceMetrics()
 	for i := range rms.Len() {
-		p.resource(i, rms.At(i))
+		p.resource(i, rms.At(i)) //nolint:contextcheck // likewise
 	}
 	if p.embodied != nil {
 		p.shareOut()
@@ -168,7 +173,7 @@ func (p *metricsProcessor) finish(rms pmetric.ResourceMetricsSlice) {
 	if p.rates != nil {
 		p.rates.put(own)
 	}
-	p.gauges, p.touched, p.budgeted, p.newest = p.gauges[:0], p.touched[:0], 0, 0
+	p.touched, p.budgeted, p.newest = p.touched[:0], 0, 0
 	clear(p.owns)
 	p.owns = p.owns[:0]
 	p.outs = [families][2]output{}
@@ -317,16 +322,17 @@ func (p *metricsProcessor) points(f flow, in *input, scope pcommon.Instrumentati
 	out.points = f.points.Len()
 	for i := range f.points.Len() {
 		dp := f.points.At(i)
-		if len(in.match) > 0 && !fitsAll(in.match, dp.Attributes()) {
+		one := in.of(dp.Attributes())
+		if one == nil {
 			continue // nobody asked for it
 		}
 		if dp.Flags().NoRecordedValue() {
-			p.endOf(dp, in, base, out)
+			p.endOf(dp, one, base, out)
 			continue
 		}
 		r, why := read(dp, f.factor)
 		if why == converted {
-			why = p.point(dp, r, f.kind, in, base, resource, out)
+			why = p.point(dp, r, f.kind, one, base, resource, out)
 		}
 		p.dropped[why]++
 	}
@@ -576,6 +582,7 @@ func (p *metricsProcessor) touch(parts []part, at int64) {
 	for i := range parts {
 		t := &parts[i].tariff
 		g := t.gauge
+		p.usage.add(&parts[i])
 		switch {
 		case g.batch != p.batch:
 			g.batch, g.resource, g.newest = p.batch, p.index, at
@@ -583,7 +590,7 @@ func (p *metricsProcessor) touch(parts []part, at int64) {
 		case at < g.newest:
 			continue
 		}
-		g.newest, g.gramsPerKWh = at, t.slot.GramsPerKWh
+		g.newest, g.gramsPerKWh, g.slot = at, t.slot.GramsPerKWh, t.slot
 	}
 }
 

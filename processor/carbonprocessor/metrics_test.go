@@ -74,6 +74,20 @@ func TestConversion(t *testing.T) {
 			want:        []emitted{{5, 5, 0}, {5, 15, 0.1}},
 		},
 		{
+			name:        "a start that is only the time of the first point says nothing of what was counted before",
+			temporality: cumulative,
+			points:      []point{{10, 10, 1e9}, {10, 20, 1e9 + 1000}},
+			want:        []emitted{{10, 20, 0.1}},
+		},
+		{
+			name:        "nor does one at a reset",
+			temporality: cumulative,
+			points:      []point{{-50, 10, 1e6}, {-50, 20, 1e6 + 1000}, {30, 30, 500.0}, {30, 40, 1500.0}},
+			want:        []emitted{{10, 20, 0.1}, {10, 30, 0.1}, {10, 40, 0.2}},
+			resets:      1,
+			unpriced:    1,
+		},
+		{
 			name:        "integers are joules too",
 			temporality: cumulative,
 			points:      []point{{-50, 10, 7_000_000}, {-50, 20, 7_001_000}, {-50, 30, 7_002_000}},

@@ -1,6 +1,7 @@
 package carbonprocessor
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -27,8 +28,9 @@ const (
 type places struct {
 	source intensity.Source
 	tables *offline.Provider
-	query  intensity.Query // without the location
-	pue    float64         // 0: that of the cloud region
+	more   []intensity.Provider // who may know zones that no table knows
+	query  intensity.Query      // without the location
+	pue    float64              // 0: that of the cloud region
 	log    *zap.Logger
 
 	zone     string             // of all resources; "" if each has its own
@@ -47,16 +49,17 @@ type placeKey struct {
 	located  bool
 }
 
-// newPlaces refuses a configured location that the tables do not know.
-func newPlaces(cfg *Config, src intensity.Source, tables *offline.Provider, log *zap.Logger) (*places, error) {
-	boundary, err := intensity.ParseBoundary(cfg.Boundary)
+// newPlaces refuses a configured location that neither the tables nor one of the
+// providers know.
+func newPlaces(cfg *Config, src intensity.Source, tables *offline.Provider, log *zap.Logger, more ...intensity.Provider) (*places, error) {
+	want, err := cfg.want()
 	if err != nil {
-		return nil, fmt.Errorf("boundary: %w", err)
+		return nil, err
 	}
 	p := &places{
-		source: src, tables: tables, pue: cfg.PUE, log: log, zone: cfg.Location.Zone,
+		source: src, tables: tables, more: more, pue: cfg.PUE, log: log, zone: cfg.Location.Zone,
 		query: intensity.Query{
-			Want:     intensity.Basis{Signal: intensity.Average, Boundary: boundary},
+			Want:     want,
 			MaxStale: cfg.MaxStale,
 		},
 		warned: make(map[string]struct{}),
@@ -76,7 +79,7 @@ func newPlaces(cfg *Config, src intensity.Source, tables *offline.Provider, log 
 		if at.err != nil { // it would be the same for every resource
 			return nil, fmt.Errorf("location::zone: %q: %w", p.zone, at.err)
 		}
-		if slot := at.handle.Peek(time.Now()); slot != nil && slot.Flags.Has(intensity.ZoneWidened) {
+		if slot := at.handle.Peek(time.Now()); slot != nil && slot.Flags.Has(intensity.ZoneWidened) && !p.spelled(l) {
 			log.Warn("location::zone: no table has a value for the zone itself",
 				zap.String("zone", p.zone), zap.String("instead", slot.Origin.ZoneServed), zap.String("why", slot.Origin.Why))
 		}
@@ -94,10 +97,26 @@ func newPlaces(cfg *Config, src intensity.Source, tables *offline.Provider, log 
 }
 
 func (p *places) check(key string, l intensity.Location) error {
-	if r := p.tables.Explain(l); r.Err() != nil {
+	if r := p.tables.Explain(l); r.Err() != nil && !p.spelled(l) {
 		return fmt.Errorf("%s: %w", key, r.Err())
 	}
 	return nil
+}
+
+// spelled reports whether the zone of a location is one in the spelling of a live
+// provider. None of them needs the network for that, nor may it use it.
+func (p *places) spelled(l intensity.Location) bool {
+	if l.Zone == "" {
+		return false
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, live := range p.more {
+		if _, err := live.Resolve(ended, intensity.Location{Zone: l.Zone}); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // of returns the place of a resource, which id stands for.
@@ -131,14 +150,21 @@ func (p *places) at(l intensity.Location) *place {
 
 func (p *places) resolve(l intensity.Location) *place {
 	r := p.tables.Explain(l)
-	if err := r.Err(); err != nil {
-		p.warn(err)
-	}
-	if !r.Known {
-		p.unknown++
-	}
 	pue := p.pueOf(l, r)
-	if leadsNowhere(r) {
+	spelled := !r.Known && p.spelled(l)
+	if !spelled {
+		if err := r.Err(); err != nil {
+			p.warn(err)
+		}
+		if !r.Known {
+			p.unknown++
+		}
+	}
+	switch {
+	case !leadsNowhere(r):
+	case spelled:
+		l.Default = p.fallback.Zone // for the tables
+	default:
 		l = p.fallback
 		if pue == 0 {
 			pue = p.tables.Explain(l).PUE

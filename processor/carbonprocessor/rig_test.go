@@ -28,6 +28,7 @@ type rig struct {
 	telemetry *componenttest.Telemetry
 	logs      *observer.ObservedLogs
 	began     time.Time
+	burned    int
 }
 
 // newRig starts a processor at 360 g/kWh, so that 10 kJ are 1 g, unless edit

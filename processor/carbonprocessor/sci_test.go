@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// requests appends a counter of units to the first resource of a batch.
-func (r *rig) requests(md pmetric.Metrics, start, at float64, n int64) pmetric.Metrics {
+// counting appends a counter of units to the first resource of a batch.
+func (r *rig) counting(md pmetric.Metrics, start, at float64, n int64) pmetric.Metrics {
 	m := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().AppendEmpty()
 	m.SetName("http.server.request.count")
 	sum := m.SetEmptySum()
@@ -37,14 +37,14 @@ func TestGramsPerUnit(t *testing.T) {
 		return got
 	}
 	// 2 g for 100 requests.
-	assert.Equal(t, []float64{0.02}, sci(r.requests(batch("carbon.energy", 10, 20_000), 5, 10, 100)))
+	assert.Equal(t, []float64{0.02}, sci(r.counting(batch("carbon.energy", 10, 20_000), 5, 10, 100)))
 	// 3 g and no request, then 1 g and 200 requests: nothing is left out.
-	assert.Empty(t, sci(r.requests(batch("carbon.energy", 20, 50_000), 5, 20, 100)))
-	assert.Equal(t, []float64{0.02}, sci(r.requests(batch("carbon.energy", 30, 60_000), 5, 30, 300)))
+	assert.Empty(t, sci(r.counting(batch("carbon.energy", 20, 50_000), 5, 20, 100)))
+	assert.Equal(t, []float64{0.02}, sci(r.counting(batch("carbon.energy", 30, 60_000), 5, 30, 300)))
 	// Units that come without energy wait for it.
 	md := batch("other", 40, 0)
-	assert.Empty(t, sci(r.requests(md, 5, 40, 400)))
-	assert.Equal(t, []float64{0.01}, sci(r.requests(batch("carbon.energy", 50, 80_000), 5, 50, 500)), "2 g for 200")
+	assert.Empty(t, sci(r.counting(md, 5, 40, 400)))
+	assert.Equal(t, []float64{0.01}, sci(r.counting(batch("carbon.energy", 50, 80_000), 5, 50, 500)), "2 g for 200")
 }
 
 func TestUnitsOfAHistogramByAnAttribute(t *testing.T) {

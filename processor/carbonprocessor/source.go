@@ -11,27 +11,28 @@ import (
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/intensity/chain"
 	"github.com/otelcarbon/otelcarbon/intensity/offline"
-	"github.com/otelcarbon/otelcarbon/intensity/static"
 )
 
 // openSource makes the chain that the configuration describes: its providers in
 // order, then the tables.
-func openSource(_ context.Context, e *engine, _ component.Host) (intensity.Source, *offline.Provider, error) {
+func openSource(ctx context.Context, e *engine, host component.Host) (intensity.Source, *offline.Provider, error) {
 	cfg := e.config
 	tables, err := openTables(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	providers := make([]intensity.Provider, 0, len(cfg.Providers)+1)
-	for i, c := range cfg.Providers {
-		p, err := static.New(static.Options{GramsPerKWh: *c.Static.GramsPerKWh, Half: c.Static.HalfWidth})
-		if err != nil {
-			return nil, nil, fmt.Errorf("providers[%d]: %w", i, err)
-		}
-		providers = append(providers, p)
+	providers, err := e.live.open(ctx, cfg, host)
+	if err != nil {
+		return nil, nil, err
 	}
-	src, err := chain.New(chain.Config{MaxPlaces: maxPlaces}, append(providers, tables)...)
-	return src, tables, err
+	widths := cfg.Uncertainty.halfWidths()
+	src, err := chain.New(chain.Config{
+		MaxPlaces: maxPlaces, Offline: cfg.Offline, HalfWidths: &widths, Store: e.cache, Hooks: e.live.hooks(), //nolint:contextcheck // they are called from the background
+	}, append(providers, tables)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return src, tables, nil
 }
 
 func openTables(cfg *Config) (*offline.Provider, error) {

@@ -28,6 +28,9 @@ func (e *engine) openState(ctx context.Context, host component.Host) error {
 		return err
 	}
 	e.hash, e.born = newHasher(), e.began.UnixNano()
+	if e.config.Revise && (e.config.Offline || !e.config.isLive()) {
+		e.log.Warn("revise: there is no live provider, so no better intensity ever comes")
+	}
 	if e.config.Storage == nil {
 		return nil
 	}
@@ -45,10 +48,11 @@ func (e *engine) openState(ctx context.Context, host component.Host) error {
 		e.log.Error("storage cannot be opened: the state is kept in memory only", zap.Stringer("storage", id), zap.Error(err))
 		return nil
 	}
+	e.clients = append(e.clients, client)
 	j, state, err := journal.Open(ctx, client, time.Now())
 	if err != nil {
 		e.log.Error("stored state cannot be read: the state is kept in memory only", zap.Stringer("storage", id), zap.Error(err))
-		return client.Close(ctx)
+		return nil
 	}
 	if state.Trouble != nil {
 		e.log.Error("stored state is damaged: what could not be read was set aside, and its streams begin anew", zap.Stringer("storage", id), zap.Error(state.Trouble))
@@ -56,20 +60,36 @@ func (e *engine) openState(ctx context.Context, host component.Host) error {
 	if err := e.budgets.restore(state.Extra); err != nil {
 		e.log.Error("stored budgets are damaged: they begin anew", zap.Error(err))
 	}
-	e.client, e.journal, e.restored = client, j, state.Streams
+	e.journal, e.restored = j, state.Streams
 	e.hash, e.born = hasher{seed: state.Seed}, state.Born
+	if e.config.isLive() {
+		e.openCache(ctx, keeper)
+	}
 	return nil
+}
+
+// openCache has the values of live providers stored, apart from the journal, which owns
+// its client.
+func (e *engine) openCache(ctx context.Context, keeper storage.Extension) {
+	client, err := keeper.GetClient(ctx, component.KindProcessor, e.id, "intensity")
+	if err != nil {
+		e.log.Error("storage cannot be opened for what providers say: it is kept in memory only", zap.Error(err))
+		return
+	}
+	e.clients = append(e.clients, client)
+	e.cache = client
 }
 
 // closeState waits for what is being stored.
 func (e *engine) closeState(ctx context.Context) error {
 	e.work.Wait()
-	client := e.client
-	e.client, e.journal, e.restored, e.pipelines, e.leaving = nil, nil, nil, nil, false
-	if client == nil {
-		return nil
+	clients := e.clients
+	e.clients, e.cache, e.journal, e.restored, e.pipelines, e.leaving = nil, nil, nil, nil, nil, false
+	var errs []error
+	for _, c := range clients {
+		errs = append(errs, c.Close(ctx))
 	}
-	return client.Close(ctx)
+	return errors.Join(errs...)
 }
 
 // join makes the streams of a pipeline part of what is stored, and gives it what was.

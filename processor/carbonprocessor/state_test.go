@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -448,4 +449,24 @@ func TestTheEngineEndsWithItsLastPipeline(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotSame(t, a, c)
 	c.counters.Shutdown()
+}
+
+// After a restart the last answers of a provider that is gone are used as they were.
+func TestWhatProvidersSaidSurvivesARestart(t *testing.T) {
+	s := newShelf()
+	server := httptest.NewServer(new(world))
+	entries := []ProviderConfig{at("uk_national_grid", server.URL, nil)}
+	stored := func(c *Config) { c.Storage = &shelfID }
+	r := liveRig(t, s.host(), "GB", entries, stored)
+	grams, _ := r.until("uk_national_grid")
+	assert.InEpsilon(t, 0.5, grams, 1e-9)
+	require.NoError(t, r.p.shutdown(t.Context()))
+	assert.Zero(t, s.open)
+	server.Close()
+
+	r = liveRig(t, s.host(), "GB", entries, stored)
+	grams, _ = r.until("uk_national_grid")
+	assert.InEpsilon(t, 0.5, grams, 1e-9)
+	require.NoError(t, r.p.shutdown(t.Context()))
+	assert.Zero(t, s.open)
 }

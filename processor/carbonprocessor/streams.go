@@ -13,6 +13,10 @@ type reading struct {
 	value     float64
 }
 
+// dated reports whether the start says since when the value was counted. Senders that do
+// not know state the time of their first point, whatever the counter shows by then.
+func (r reading) dated() bool { return r.start < r.at || r.value == 0 }
+
 // A stream is what has to be remembered of a series of energy points.
 type stream struct {
 	start int64   // last start that was stated, 0 if none ever was
@@ -89,7 +93,7 @@ func (s *stream) step(r reading, k kind, born int64, longest time.Duration) step
 // it can have been counted before. It changes nothing: accept does.
 func (s *stream) cumulative(r reading, born int64) step {
 	if s.last == 0 {
-		if r.start != 0 && r.start >= born {
+		if r.start != 0 && r.start >= born && r.dated() {
 			return step{from: r.start, joules: r.value}
 		}
 		return step{verdict: baseline}
@@ -103,7 +107,7 @@ func (s *stream) cumulative(r reading, born int64) step {
 	switch {
 	case r.value >= s.value && !moved:
 		return step{from: s.last, joules: r.value - s.value}
-	case r.start >= s.last:
+	case r.start >= s.last && r.dated():
 		return step{reset: !s.ended, anew: s.ended, from: r.start, joules: r.value}
 	}
 	return step{verdict: rebased, reset: true} // how much of it was counted before is unknown

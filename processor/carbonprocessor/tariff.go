@@ -25,6 +25,7 @@ type gauge struct {
 	resource    int    // index of the first resource of that batch that used it
 	newest      int64  // time of the newest input point that used it, ns since 1970
 	gramsPerKWh float64
+	slot        *intensity.Slot // that of the newest
 }
 
 // A tariff is a slot of the grid's intensity as one place pays it.

@@ -9,8 +9,8 @@ import (
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/metadata"
 )
 
-// outcome is what became of a point of energy. Those that name a reason why it was
-// not priced are the values of the attribute reason.
+// outcome is what became of a point of energy, or of a span. Those that name a reason
+// why it was not priced are the values of the attribute reason.
 type outcome uint8
 
 const (
@@ -91,6 +91,8 @@ func (p *metricsProcessor) report(ctx context.Context) {
 		c.ProcessorCarbonPlacesUnknown.Add(ctx, p.places.unknown)
 		p.places.unknown = 0
 	}
+	p.engine.live.report(ctx, &p.usage, p.gauges)
+	p.usage = usage{}
 	p.count()
 }
 

@@ -1,15 +1,21 @@
 package powerreceiver
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
+	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadatatest"
 )
 
 // Powercap shows 100 W. The right to use perf comes after ten minutes; it shows 90 W.
@@ -34,4 +40,14 @@ func TestC33_perf_is_compared_whenever_it_comes(t *testing.T) {
 	said := logs.FilterMessage("perf and powercap do not agree; perf is counted").All()
 	require.Len(t, said, 1)
 	assert.Equal(t, "package-0", said[0].ContextMap()["part"])
+
+	tt := componenttest.NewTelemetry()
+	t.Cleanup(func() { require.NoError(t, tt.Shutdown(context.WithoutCancel(t.Context()))) })
+	tel, err := newSelfTelemetry(tt.NewTelemetrySettings())
+	require.NoError(t, err)
+	defer tel.shutdown()
+	require.NoError(t, tel.observe(s.sampler))
+	metadatatest.AssertEqualReceiverPowerSensorDifference(t, tt, []metricdata.DataPoint[float64]{{
+		Attributes: attribute.NewSet(attribute.String("hw.id", "perf:package-0")), Value: d[0].Relative,
+	}}, metricdatatest.IgnoreTimestamp())
 }

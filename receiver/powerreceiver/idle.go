@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/otelcarbon/otelcarbon/internal/energy"
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/internal/names"
@@ -41,7 +43,9 @@ type cpuTimes func(ctx context.Context) (busy, capacity time.Duration, err error
 // sampler.mu.
 type idleFloors struct {
 	configured map[string]float64 // W, by hw.id or hw.type
-	times      cpuTimes           // nil: nothing is learned
+	checkAt    time.Time          // when configured is compared with what is there
+	checked    bool
+	times      cpuTimes // nil: nothing is learned
 
 	loads   []sensor.Load      // scratch
 	loadsAt time.Time          // sample before
@@ -233,6 +237,42 @@ func (f *idleFloors) value(of *sensor.Part) (unit.Microwatts, energy.Origin) {
 		return p.floor.Value()
 	}
 	return 0, energy.Unknown
+}
+
+// checkIdleKeys says once which keys of idle_watts are of no part, when slow sensors have
+// had a minute to give theirs. A part that is plugged in later gets its value all the same.
+func (s *sampler) checkIdleKeys(now time.Time) {
+	f := &s.idle
+	switch {
+	case f.checked || len(f.configured) == 0:
+		return
+	case f.checkAt.IsZero():
+		f.checkAt = now.Add(reopenInterval)
+		return
+	case now.Before(f.checkAt):
+		return
+	}
+	f.checked = true
+	var ids []string
+	known := make(map[string]bool)
+	s.mu.Lock()
+	for a := range s.ledger.Accounts {
+		if a.Kind == ledger.PartAccount {
+			ids = append(ids, a.Part.ID)
+			known[a.Part.ID], known[a.Part.Type] = true, true
+		}
+	}
+	s.mu.Unlock()
+	var unknown []string
+	for _, key := range slices.Sorted(maps.Keys(f.configured)) {
+		if !known[key] {
+			unknown = append(unknown, key)
+		}
+	}
+	if len(unknown) > 0 {
+		s.logger.Warn("idle_watts has keys that are neither the hw.id nor the hw.type of a part; they have no effect unless such a part appears",
+			zap.Strings("keys", unknown), zap.Strings("parts", ids))
+	}
 }
 
 // eachIdle calls f with the idle power of every part that is counted, as far as it

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/otelcarbon/otelcarbon/internal/energy"
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/sensor/sensortest"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
@@ -421,4 +422,25 @@ func TestGPUFloorsAllocateNothing(t *testing.T) {
 	}
 	tick()
 	assert.Zero(t, testing.AllocsPerRun(100, tick))
+}
+
+func TestIdleWattsOfNothingIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newIdleMachine()
+		s, logs := scripted(t, &sensortest.Fake{Next: m.read})
+		s.sampler.idle = newIdleFloors(map[string]float64{"cpu": 30, "rapl:package-0/dram": 5, "rapl:package-7": 30, "memroy": 5}, m.times)
+		run(t, s.sampler, 60, time.Second)
+		assert.Zero(t, logs.FilterMessageSnippet("idle_watts").Len(), "a slow sensor may still come")
+		run(t, s.sampler, 200, time.Second)
+		told := logs.FilterMessageSnippet("idle_watts").All()
+		require.Len(t, told, 1)
+		var parts []any
+		for a := range s.sampler.ledger.Accounts {
+			if a.Kind == ledger.PartAccount {
+				parts = append(parts, a.Part.ID)
+			}
+		}
+		require.Len(t, parts, 3)
+		assert.Equal(t, map[string]any{"keys": []any{"memroy", "rapl:package-7"}, "parts": parts}, told[0].ContextMap())
+	})
 }

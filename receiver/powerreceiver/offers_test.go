@@ -23,10 +23,13 @@ import (
 type offers struct {
 	sensortest.Fake
 	failed map[sensor.Class]uint64
+	asked  bool
 }
 
 func (*offers) Wrap() time.Duration { return time.Hour }
 func (*offers) Describe() string    { return "fine" }
+
+func (o *offers) Ask(context.Context) { o.asked = true }
 
 func (*offers) Instances(dst []sensor.Instance) []sensor.Instance {
 	return append(dst, sensor.Instance{})
@@ -81,7 +84,8 @@ func assertions(t *testing.T) []string {
 }
 
 func TestWhatTheReceiverAsksOfASensorSurvivesTheGuard(t *testing.T) {
-	s := guard.New("fake", &offers{}, time.Second)
+	inner := &offers{}
+	s := guard.New("fake", inner, time.Second)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	_, err := s.Read(t.Context(), nil)
 	require.NoError(t, err)
@@ -93,6 +97,13 @@ func TestWhatTheReceiverAsksOfASensorSurvivesTheGuard(t *testing.T) {
 		"sensor.Attributor": func(s sensor.Sensor) bool {
 			a, ok := s.(sensor.Attributor)
 			return ok && len(a.Processes(nil)) == 1 && len(a.Instances(nil)) == 1 && len(a.Loads(nil)) == 1
+		},
+		"sensor.Asker": func(s sensor.Sensor) bool {
+			a, ok := s.(sensor.Asker)
+			if ok {
+				a.Ask(t.Context())
+			}
+			return ok && inner.asked
 		},
 		"sensor.Pauser": func(s sensor.Sensor) bool { _, ok := s.(sensor.Pauser); return ok },
 	} {
@@ -190,4 +201,45 @@ func TestTheFirstReadOfAnotherSensorIsNotWaitedFor(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		require.NoError(t, s.sampler.stop(t.Context()))
 	})
+}
+
+// A chip whose channels are all switched off is there, has nothing to say and reports
+// nothing.
+func TestARequiredSensorHasToGiveAReading(t *testing.T) {
+	nothing := func(int, time.Time) sensortest.Step { return sensortest.Step{} }
+	for name, tc := range map[string]struct {
+		sensor string
+		next   func(n int, now time.Time) sensortest.Step
+		waits  time.Duration
+		err    string
+	}{
+		"none": {"hwmon", nothing, 5 * time.Second, "sensors::hwmon::required is true, but it has no reading within 5s"},
+		"after two seconds": {"hwmon", func(n int, now time.Time) sensortest.Step {
+			if n < 20 { // one each 0.1 s
+				return sensortest.Step{}
+			}
+			return twoSockets()[0]
+		}, 2 * time.Second, ""},
+		"none, because it pauses": {"battery", func(int, time.Time) sensortest.Step {
+			return sensortest.Step{Paused: []*sensor.Part{controller(0)}}
+		}, 0, ""},
+		"none, because all is measured": {"model", nothing, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := scripted(t, &sensortest.Fake{Next: tc.next})
+				src := s.sampler.sources[0]
+				src.name, src.required = tc.sensor, true
+				began := time.Now()
+				err := s.sampler.start(t.Context())
+				if tc.err == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, tc.err)
+				}
+				assert.Equal(t, tc.waits, time.Since(began))
+				require.NoError(t, s.sampler.stop(t.Context()))
+			})
+		})
+	}
 }

@@ -48,6 +48,7 @@ type source struct {
 	reopenAt time.Time
 	gave     int       // readings in the last sample
 	silent   bool      // has given nothing since it was opened
+	rests    bool      // parts of it pause
 	gaveAt   time.Time // last sample in which it gave something, or when it was opened
 	gives    time.Time // first of the samples up to the last that all gave something; zero: the last did not
 	err      error     // of the last read
@@ -86,6 +87,7 @@ type sampler struct {
 	paused   []*sensor.Part  // in the last sample
 	measured map[string]bool // hw.type of parts that a sensor gave, now or before
 	sampled  time.Time       // when the last sample began
+	last     atomic.Bool     // no sample follows the next
 	stopped  bool
 
 	crossCheck crossCheck
@@ -214,8 +216,10 @@ func (s *sampler) checkAfterFirstRead(src *source) error {
 		return nil
 	}
 	switch {
-	case src.pending():
+	case src.pending() && (src.err != nil || src.name == names.SensorBMC):
 		return fmt.Errorf("sensors::%s::required is true, but it does not answer within %v", src.name, patience)
+	case src.pending():
+		return fmt.Errorf("sensors::%s::required is true, but it has no reading within %v: it is there, and none of its parts has a value", src.name, patience)
 	case src.required && src.silent && src.err != nil:
 		return fmt.Errorf("sensors::%s::required is true, but nothing can be read: %w", src.name, src.err)
 	}
@@ -223,13 +227,13 @@ func (s *sampler) checkAfterFirstRead(src *source) error {
 }
 
 // pending reports whether a required sensor has given nothing yet and may still: one
-// that asks somebody else and has not said anything either, or one whose first read
-// takes long.
+// that has not said why either, or one whose first read takes long. A part that pauses is
+// enough, and the model gives nothing where everything is measured.
 func (src *source) pending() bool {
 	if !src.required || src.sensor == nil || !src.silent {
 		return false
 	}
-	return src.err == nil && src.name == names.SensorBMC || errors.Is(src.err, guard.ErrSlow)
+	return src.err == nil && !src.rests && src.name != names.SensorModel || errors.Is(src.err, guard.ErrSlow)
 }
 
 // awaitRequired gives such sensors some time. It reports false if a sample was not
@@ -316,8 +320,10 @@ func (s *sampler) sampleNow(ctx context.Context, wait, age time.Duration) bool {
 // a counter that is refreshed rarely looks like a glitch and is held back until the
 // next sample, of which there will be none.
 func (s *sampler) sampleLast(ctx context.Context) {
+	s.last.Store(true)
 	select {
 	case <-s.reading:
+		s.askLast(ctx)
 		rest := lastGap - time.Since(s.sampled)
 		s.reading <- struct{}{}
 		select {
@@ -327,6 +333,18 @@ func (s *sampler) sampleLast(ctx context.Context) {
 	default: // one is being taken
 	}
 	s.sampleNow(ctx, freshWait, 0)
+}
+
+// askLast has sensors that ask at their own pace ask once more: what they would tell
+// later, nobody will hear.
+func (s *sampler) askLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, freshWait)
+	defer cancel()
+	for _, src := range s.sources {
+		if a, ok := src.sensor.(sensor.Asker); ok {
+			a.Ask(ctx)
+		}
+	}
 }
 
 // isReading names the sensor that is being read.
@@ -357,12 +375,16 @@ func (s *sampler) sample(ctx context.Context) {
 		s.ledger.Pause(p)
 	}
 	s.ledger.Book(readings)
+	if s.last.Load() {
+		s.ledger.Finish()
+	}
 	if told {
 		s.ledger.Attribute(used)
 		s.reads = s.workload.Stats()
 	}
 	s.mu.Unlock()
 	s.observeIdle(ctx, began)
+	s.checkIdleKeys(began)
 	s.record.sampled(ctx, time.Since(began))
 }
 
@@ -399,9 +421,11 @@ func (s *sampler) read(ctx context.Context, src *source, dst []sensor.Reading) [
 	before := len(dst)
 	dst, src.err = src.sensor.Read(ctx, dst)
 	src.gave = len(dst) - before
+	resting := len(s.paused)
 	if p, ok := src.sensor.(sensor.Pauser); ok {
 		p.Paused(s.pause)
 	}
+	src.rests = len(s.paused) > resting
 	src.heard(now)
 	s.remember(dst[before:])
 	if src.silent && src.gave > 0 {

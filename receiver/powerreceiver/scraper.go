@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
+	"github.com/otelcarbon/otelcarbon/internal/names"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
@@ -40,8 +42,9 @@ type scraper struct {
 	gapped bool // a part has time of unknown energy since the host was last told
 	final  bool // nothing comes any more: the host waits for no part
 
-	late    trouble // a sample that was not there in time
-	demoted bool    // told that the envelope was wrong
+	late    trouble         // a sample that was not there in time
+	demoted bool            // told that the envelope was wrong
+	short   map[string]bool // the same of envelopes that were never trusted, by hw.id; false: is trusted after all
 }
 
 // series is what has been emitted of one account, and where it begins.
@@ -103,21 +106,23 @@ func (s *scraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 			s.tellDemoted(a.Stats.Demoted)
 		}
 	}
+	s.tellShort()
 	complete := true
 	for i := range s.accounts {
 		a := &s.accounts[i]
-		if a.Kind == ledger.PartAccount && !a.Live && hostAccount != nil {
-			a.At = hostAccount.At // something else measures it now: its total holds, and the sum needs it
-		}
 		if a == hostAccount {
 			continue
 		}
 		s.noteGap(a)
+		awaited := !s.final && s.awaited(a, hostAccount)
+		if s.holds(a, hostAccount, awaited) {
+			a.At = hostAccount.At
+		}
 		s.emit(a)
-		complete = complete && !s.awaited(a, hostAccount)
+		complete = complete && !awaited
 	}
 	// The host is the sum of its parts: without one of them it is not known.
-	if hostAccount != nil && (complete || s.final) {
+	if hostAccount != nil && complete {
 		s.emit(hostAccount)
 		for i := range s.accounts {
 			if a := &s.accounts[i]; a.Kind == ledger.PartAccount {
@@ -139,28 +144,107 @@ func (s *scraper) noteGap(a *ledger.Account) {
 	if a.Kind != ledger.PartAccount {
 		return
 	}
-	if st := s.streams[a.Part.ID]; st != nil && a.Stats.GapTime > st.gapTime {
+	st := s.streams[a.Part.ID]
+	if st == nil {
+		return
+	}
+	if a.Stats.GapTime > st.gapTime {
 		st.gapTime, s.gapped = a.Stats.GapTime, true
 	}
+	if a.Part.ID == ledger.RemainderID { // is it that of a part of the time, or of a longer one?
+		turned := a.Stats.Turns != st.turns && (a.Live || a.Energy != st.hostTotal)
+		s.gapped = s.gapped || turned || st.replaced && s.isNew(a)
+	}
+}
+
+// holds reports whether the part's total is known until the host's newest reading: where
+// something else measures it now, and where nobody waits any more for the envelope that
+// tells the remainder. The sum needs it.
+func (s *scraper) holds(a, host *ledger.Account, awaited bool) bool {
+	if a.Kind != ledger.PartAccount || host == nil {
+		return false
+	}
+	if a.Part.ID == ledger.RemainderID && !awaited && !s.isNew(a) {
+		a.Live = false // no power is told of it
+	}
+	return !a.Live
 }
 
 // awaited reports whether a part of the host has given nothing new since the host
 // was last told, and may still. One that is silent for long is not waited for: its
 // energy arrives, if ever, in the sum.
 func (s *scraper) awaited(a, host *ledger.Account) bool {
-	if a.Kind != ledger.PartAccount || host == nil || a.At.After(s.streams[a.Part.ID].inHost) {
+	if a.Kind != ledger.PartAccount || host == nil || !a.Live || s.isNew(a) {
 		return false
 	}
 	return host.At.Sub(a.At) <= max(s.patience, 3*a.Part.Period)
 }
 
+// isNew reports whether the part has told something since the host was last told.
+func (s *scraper) isNew(a *ledger.Account) bool {
+	since := a.Start
+	if st := s.streams[a.Part.ID]; st != nil {
+		since = st.inHost
+	}
+	return a.Live && a.At.After(since)
+}
+
 // tellDemoted says once that the envelope is no more what the host draws.
 func (s *scraper) tellDemoted(now bool) {
 	if now && !s.demoted {
-		s.sampler.logger.Warn("the envelope of the host shows less than the parts in it; from now on the host is the sum of its parts: " +
-			"it may be the meter of another machine, or psys of a part of this one (rapl: {psys: ignore})")
+		s.sampler.logger.Warn("the envelope of the host shows less than the parts in it; from now on the host is the sum of its parts: "+
+			"it may be the meter of another machine, or psys of a part of this one (rapl: {psys: ignore})", zap.Strings("envelopes", s.demotedIDs()))
 	}
 	s.demoted = now
+}
+
+func (s *scraper) demotedIDs() (ids []string) {
+	for i := range s.accounts {
+		if a := &s.accounts[i]; a.Kind == ledger.DetailAccount && a.Stats.Demoted {
+			ids = append(ids, a.Part.ID)
+		}
+	}
+	return ids
+}
+
+// tellShort says once of each envelope that it does not earn trust, and if it does after
+// all.
+func (s *scraper) tellShort() {
+	for i := range s.accounts {
+		a := &s.accounts[i]
+		if a.Kind != ledger.DetailAccount || a.Part.Role != sensor.Envelope {
+			continue
+		}
+		short, id := a.Stats.Short, a.Part.ID
+		now, before := short != ledger.Shortfall{}, s.short[id]
+		if now == before {
+			continue
+		}
+		if s.short == nil {
+			s.short = make(map[string]bool)
+		}
+		_, told := s.short[id]
+		s.short[id] = now
+		switch {
+		case !now:
+			s.sampler.logger.Info("an envelope of the host contains its parts after all", zap.String("envelope", id))
+		case !told:
+			s.sampler.logger.Warn("an envelope of the host is not used: it has not contained the parts in it for "+
+				"five samples in a row since it is read; "+whatToDo(a.Part),
+				zap.String("envelope", id), zap.Float64("envelope_watts", short.Shown.Watts()), zap.Float64("parts_watts", short.Parts.Watts()))
+		}
+	}
+}
+
+// whatToDo says what may be wrong with an envelope, and the remedy.
+func whatToDo(p *sensor.Part) string {
+	switch p.Sensor {
+	case names.SensorBMC:
+		return "it may be the meter of another machine or of another chassis: see sensors::bmc::redfish::endpoint and chassis, or leave bmc out"
+	case names.SensorRAPL, names.SensorPerf:
+		return "psys may be that of a part of the machine: set rapl: {psys: ignore}"
+	}
+	return "it may be the meter of another machine or of a part of this one: leave " + p.Sensor + " out of sensors, or correct its rule"
 }
 
 // emit records the points of one account, or nothing if it has not advanced.

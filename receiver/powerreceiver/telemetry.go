@@ -70,9 +70,9 @@ func (t *selfTelemetry) observe(s *sampler) error {
 		},
 		func() error {
 			return t.builder.RegisterReceiverPowerEnvelopeDemotedCallback(func(_ context.Context, o metric.Int64Observer) error {
-				s.eachEnvelope(func(id string, demoted bool) {
+				s.eachEnvelope(func(id string, wrong bool) {
 					var v int64
-					if demoted {
+					if wrong {
 						v = 1
 					}
 					o.Observe(v, metric.WithAttributes(attribute.String("hw.id", id)))
@@ -149,13 +149,14 @@ func (s *sampler) eachPart(f func(id string, st ledger.Stats)) {
 	}
 }
 
-// eachEnvelope calls f with the id of every envelope and whether it was demoted.
-func (s *sampler) eachEnvelope(f func(id string, demoted bool)) {
+// eachEnvelope calls f with the id of every envelope and whether it was demoted or does
+// not earn trust.
+func (s *sampler) eachEnvelope(f func(id string, wrong bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for a := range s.ledger.Accounts {
 		if a.Kind == ledger.DetailAccount && a.Part.Role == sensor.Envelope {
-			f(a.Part.ID, a.Stats.Demoted)
+			f(a.Part.ID, a.Stats.Demoted || a.Stats.Short != ledger.Shortfall{})
 		}
 	}
 }

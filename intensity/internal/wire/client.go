@@ -45,12 +45,17 @@ type Config struct {
 	Base     string
 	Insecure bool
 	// HTTP is copied; nil means one of our own. Its Transport, its Timeout and its Jar
-	// are used, its CheckRedirect is not.
+	// are used, its CheckRedirect is not. If the Transport is a Keeper, its secrets are
+	// hidden like those below.
 	HTTP *http.Client
 	// Secrets are taken out of every error, in plain and in the forms in which a URL
 	// holds them.
 	Secrets []string
 }
+
+// Keeper is a http.RoundTripper that adds secrets of its own to requests, in headers for
+// instance, which a server may send back.
+type Keeper interface{ Secrets() []string }
 
 // Client makes the requests of one provider. It is safe for concurrent use.
 type Client struct {
@@ -62,6 +67,12 @@ type Client struct {
 
 // New checks the configuration. Errors are of KindConfig.
 func New(c Config) (*Client, error) {
+	own := c.Secrets
+	if c.HTTP != nil {
+		if k, ok := c.HTTP.Transport.(Keeper); ok {
+			c.Secrets = slices.Concat(own, k.Secrets())
+		}
+	}
 	refuse := func(format string, args ...any) error {
 		return &intensity.Error{Kind: intensity.KindConfig, Provider: c.Provider, Detail: intensity.Scrub(fmt.Sprintf(format, args...), forms(c.Secrets)...)}
 	}
@@ -79,7 +90,7 @@ func New(c Config) (*Client, error) {
 		return nil, refuse("the endpoint of %s is not https, and what is sent there could be read by anybody", base.Host)
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	for _, s := range c.Secrets {
+	for _, s := range own {
 		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return nil, refuse("a credential holds a line break or another control character; was it read from a file with its end of line?")
 		}
@@ -91,7 +102,7 @@ func New(c Config) (*Client, error) {
 	} else {
 		w.http.Transport = transport()
 	}
-	if w.http.Timeout == 0 {
+	if w.http.Timeout <= 0 {
 		w.http.Timeout = wholeWithin
 	}
 	// Go takes only some headers away where a redirect leads to another host; those

@@ -22,8 +22,9 @@
 // A management controller is slow and may fail, so that a goroutine asks it every
 // Config.Interval. Read returns what arrived since the last Read and never waits;
 // the moment of a reading is that at which the answer came. After failures the
-// controller is asked less often, and once in 5 minutes when it refused the
-// credentials, since many lock the account after a few attempts.
+// controller is asked less often: where it refuses the credentials, once in 5 minutes
+// if it never took them, else after 30 s, 1, 2, 4 and then 5 minutes, since many lock
+// the account after a few attempts.
 package bmc
 
 import (

@@ -38,6 +38,11 @@ const (
 	pollDeadline  = time.Minute // for one question with all its requests; the first has many
 	closeDeadline = 3 * time.Second
 	longestPause  = 5 * time.Minute
+	// refusedPause is the time after a controller that has answered before refused the
+	// credentials for the first time: mostly its sessions are used up, or it was restarted.
+	// With it the first three attempts take 90 s and more, and the pauses reach 5 minutes
+	// with the fifth; controllers lock an account after 3 to 5 failures within a minute or few.
+	refusedPause = 30 * time.Second
 )
 
 // reader implements sensor.Sensor. All that is below mu is shared with the
@@ -49,11 +54,13 @@ type reader struct {
 
 	cancel context.CancelFunc
 	done   chan struct{}
+	out    chan chan struct{} // who wants a question out of turn, and waits for its end
 
 	// Of the goroutine.
-	last   sample // the newest measurement that differed
-	lastAt time.Time
-	failed int // questions in a row
+	last    sample // the newest measurement that differed
+	lastAt  time.Time
+	failed  int // questions in a row
+	refused int // questions since the last answer
 
 	mu      sync.Mutex
 	part    *sensor.Part
@@ -72,7 +79,7 @@ type failures struct {
 }
 
 func newReader(src source, c Config) *reader {
-	return &reader{src: src, interval: c.Interval, maxAge: c.MaxAge, silent: &sensor.Problem{
+	return &reader{src: src, interval: c.Interval, maxAge: c.MaxAge, out: make(chan chan struct{}), silent: &sensor.Problem{
 		Sensor: sensorName, Class: sensor.IO, Path: src.where(),
 		Err:    fmt.Errorf("no answer for longer than %v", c.MaxAge),
 		Remedy: "the management controller is slow or hangs",
@@ -97,15 +104,42 @@ func (r *reader) run(ctx context.Context) {
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var started time.Time
 	for ctx.Err() == nil {
+		var waits chan struct{}
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case waits = <-r.out:
+			if r.failed > 0 || time.Since(started) < leastInterval {
+				close(waits)
+				continue
+			}
 		}
-		started := time.Now()
+		started = time.Now()
 		pause := r.ask(ctx)
 		timer.Reset(max(pause-time.Since(started), 0))
+		if waits != nil {
+			close(waits)
+		}
+	}
+}
+
+// Ask implements sensor.Asker.
+func (r *reader) Ask(ctx context.Context) {
+	answered := make(chan struct{})
+	select {
+	case r.out <- answered:
+	case <-ctx.Done():
+		return
+	case <-r.done:
+		return
+	}
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	case <-r.done:
 	}
 }
 
@@ -130,10 +164,13 @@ func (r *reader) ask(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		r.failed++
+		if errors.Is(err, errDenied) {
+			r.refused++
+		}
 		r.publish(nil, newProblem(r.src.where(), err))
 		return r.pause(err, rand.Float64()) //nolint:gosec // spreads requests, guards nothing
 	}
-	r.failed = 0
+	r.failed, r.refused = 0, 0
 	r.publish(&s, nil)
 	return r.interval
 }
@@ -156,16 +193,18 @@ func (r *reader) check(s sample) error {
 // pause is the time until the next question after failures in a row. Jitter is in
 // [0, 1) and only lengthens it.
 func (r *reader) pause(err error, jitter float64) time.Duration {
-	d := r.interval
-	class := classify(err)
+	d, times := r.interval, r.failed
+	class, answered := classify(err), r.last.name != ""
 	switch {
 	case errors.Is(err, errForbidden): // costs the controller nothing
-	case class == sensor.Permission, class == sensor.Absent && r.last.name == "":
+		times = 1
+	case class == sensor.Permission && answered:
+		d, times = max(d, refusedPause), r.refused
+	case class == sensor.Permission, class == sensor.Absent && !answered:
 		d = max(d, longestPause)
-	default:
-		for n := r.failed; n > 1 && d < longestPause; n-- {
-			d = min(2*d, longestPause)
-		}
+	}
+	for ; times > 1 && d < longestPause; times-- {
+		d = min(2*d, longestPause)
 	}
 	return d + time.Duration(jitter*float64(d)/4)
 }

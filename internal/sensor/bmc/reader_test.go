@@ -148,10 +148,10 @@ func TestReadC43StaleRepeat(t *testing.T) {
 	t.Run("C43 the service repeats value and Date", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := load(t, "modern")
+			m.frozen = "Tue, 24 Nov 2026 03:00:00 GMT" // before the first question
 			s, err := Open("", Config{Redfish: m.bubble()})
 			require.NoError(t, err)
 			defer s.Close()
-			m.do(func() { m.frozen = "Tue, 24 Nov 2026 03:00:00 GMT" })
 			tick(31 * time.Second)
 			_, err = s.Read(t.Context(), nil)
 			require.NoError(t, err)
@@ -460,4 +460,82 @@ func BenchmarkQuestion(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestAskAsksOutOfTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fails atomic.Bool
+		r, s := begin(t, func(context.Context, int) (sample, error) {
+			if fails.Load() {
+				return sample{}, errors.New("connection refused")
+			}
+			time.Sleep(100 * time.Millisecond)
+			return watts(300, "")
+		})
+		tick(2 * time.Second)
+		_, err := r.Read(t.Context(), nil)
+		require.NoError(t, err)
+		begun := time.Now()
+		for range 2 { // the second is a moment later
+			r.Ask(t.Context())
+			assert.Equal(t, 2, s.count())
+			assert.Equal(t, 100*time.Millisecond, time.Since(begun))
+		}
+		rs, err := r.Read(t.Context(), nil)
+		require.NoError(t, err)
+		require.Len(t, rs, 1)
+		assert.Equal(t, time.Now(), rs[0].At)
+
+		fails.Store(true)
+		tick(5 * time.Second)
+		asked := s.count()
+		r.Ask(t.Context())
+		assert.Equal(t, asked, s.count(), "after a failure it keeps its pauses")
+		require.NoError(t, r.Close())
+		r.Ask(t.Context())
+	})
+}
+
+func TestAskWaitsForNoneThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := begin(t, func(ctx context.Context, n int) (sample, error) {
+			if n > 0 {
+				<-ctx.Done()
+			}
+			return watts(300, "")
+		})
+		for range 2 { // the first has it asked, the second finds it asking
+			tick(2 * time.Second)
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			r.Ask(ctx)
+			cancel()
+			assert.Equal(t, time.Second, time.Since(begun))
+		}
+	})
+}
+
+// After the nth refusal since the last answer: 30, 60, 120, 240, 300 s, each up to a quarter
+// longer. A failure of another kind among them brings the account no nearer to its lock,
+// nor farther from it.
+func TestReadC43ARefusalAfterAnswersIsTriedAgainSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s := begin(t, func(_ context.Context, n int) (sample, error) {
+			switch n {
+			case 0, 7, 12:
+				return watts(300, "")
+			case 10:
+				return sample{}, errors.New("connection refused")
+			}
+			return sample{}, denied("refused", "wait")
+		})
+		tick(time.Hour)
+		// 10 is the third failure in a row: 5, 10, 20 s. 11 is the third refusal.
+		for i, seconds := range []int{5, 30, 60, 120, 240, 300, 300, 5, 30, 60, 20, 120, 5} {
+			least := time.Duration(seconds) * time.Second
+			gap := s.times[i+1].Sub(s.times[i])
+			assert.GreaterOrEqual(t, gap, least, i)
+			assert.LessOrEqual(t, gap, least*5/4, i)
+		}
+	})
 }

@@ -241,7 +241,7 @@ func (a *answer) verdict() error {
 }
 
 func denied(what, remedy string) error {
-	return &failure{cause: fmt.Errorf("%s: %w", what, errDenied), remedy: remedy + "; it is tried again in 5 minutes, lest the account be locked"}
+	return &failure{cause: fmt.Errorf("%s: %w", what, errDenied), remedy: remedy + "; it is tried again after pauses of up to 5 minutes, lest the account be locked"}
 }
 
 // login makes a session (DSP0266, 13.3.4). A service without sessions is asked with

@@ -49,7 +49,7 @@ type Sensor struct {
 // New guards a sensor, whose name stands in the problem that Read reports. It owns
 // the sensor from then on. What is returned is a *Sensor that also offers what the
 // inner one offers: it is a sensor.Describer or a sensor.Attempter if that is one,
-// and always a sensor.Wrapper, a sensor.Pauser and a sensor.Attributor.
+// and always a sensor.Wrapper, a sensor.Pauser, a sensor.Asker and a sensor.Attributor.
 func New(name string, inner sensor.Sensor, timeout time.Duration) sensor.Sensor {
 	s := newSensor(name, inner, timeout)
 	d, describes := inner.(sensor.Describer)
@@ -142,6 +142,13 @@ func (s *Sensor) Wrap() time.Duration {
 func (s *Sensor) Paused(yield func(p *sensor.Part) bool) {
 	if p, ok := s.inner.(sensor.Pauser); ok && s.free() {
 		p.Paused(yield)
+	}
+}
+
+// Ask implements sensor.Asker. Beside a read that is under way it does nothing.
+func (s *Sensor) Ask(ctx context.Context) {
+	if a, ok := s.inner.(sensor.Asker); ok && s.free() {
+		a.Ask(ctx)
 	}
 }
 

@@ -109,7 +109,7 @@ func FuzzParseCount(f *testing.F) {
 	})
 }
 
-func FuzzParseName(f *testing.F) {
+func FuzzC24ParseName(f *testing.F) {
 	for _, s := range []string{"package-0\n", "package-1-die-2", "dram\r\n", "psys-1\x00", "", "\n", "päckage-0", "../x", "package-01"} {
 		f.Add([]byte(s))
 	}

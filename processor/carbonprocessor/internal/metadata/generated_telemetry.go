@@ -25,15 +25,22 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                          metric.Meter
-	mu                             sync.Mutex
-	registrations                  []metric.Registration
-	ProcessorCarbonPlacesUnknown   metric.Int64Counter
-	ProcessorCarbonPointsConverted metric.Int64Counter
-	ProcessorCarbonPointsDropped   metric.Int64Counter
-	ProcessorCarbonResets          metric.Int64Counter
-	ProcessorCarbonStreamsEvicted  metric.Int64Counter
-	ProcessorCarbonStreamsTracked  metric.Int64ObservableGauge
+	meter                              metric.Meter
+	mu                                 sync.Mutex
+	registrations                      []metric.Registration
+	ProcessorCarbonEmissionsPriced     metric.Float64Counter
+	ProcessorCarbonIntensityAge        metric.Float64ObservableGauge
+	ProcessorCarbonPlacesUnknown       metric.Int64Counter
+	ProcessorCarbonPointsConverted     metric.Int64Counter
+	ProcessorCarbonPointsDropped       metric.Int64Counter
+	ProcessorCarbonProviderRequests    metric.Int64Counter
+	ProcessorCarbonResets              metric.Int64Counter
+	ProcessorCarbonSpanEventsConverted metric.Int64Counter
+	ProcessorCarbonSpanEventsDropped   metric.Int64Counter
+	ProcessorCarbonSpansConverted      metric.Int64Counter
+	ProcessorCarbonSpansDropped        metric.Int64Counter
+	ProcessorCarbonStreamsEvicted      metric.Int64Counter
+	ProcessorCarbonStreamsTracked      metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -45,6 +52,21 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterProcessorCarbonIntensityAgeCallback sets callback for observable ProcessorCarbonIntensityAge metric.
+func (builder *TelemetryBuilder) RegisterProcessorCarbonIntensityAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorCarbonIntensityAge, obs: o})
+		return nil
+	}, builder.ProcessorCarbonIntensityAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterProcessorCarbonStreamsTrackedCallback sets callback for observable ProcessorCarbonStreamsTracked metric.
@@ -72,6 +94,16 @@ func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
+}
+
 // Shutdown unregister all registered callbacks for async instruments.
 func (builder *TelemetryBuilder) Shutdown() {
 	builder.mu.Lock()
@@ -90,6 +122,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ProcessorCarbonEmissionsPriced, err = builder.meter.Float64Counter(
+		"otelcol_processor_carbon_emissions_priced",
+		metric.WithDescription("CO2-equivalent that was computed, by the quality of the intensity. [Development]"),
+		metric.WithUnit("g"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonIntensityAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_carbon_intensity_age",
+		metric.WithDescription("How long ago the newest value of a live provider was fetched with which energy was priced. [Development]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorCarbonPlacesUnknown, err = builder.meter.Int64Counter(
 		"otelcol_processor_carbon_places_unknown",
 		metric.WithDescription("Places named by resources that no table knows, so that a coarser one or the default was used. [Development]"),
@@ -108,10 +152,40 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{datapoint}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonProviderRequests, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_provider_requests",
+		metric.WithDescription("Requests to live providers, by how they ended. Each try counts, and so does what is asked of a provider before anything else. [Development]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorCarbonResets, err = builder.meter.Int64Counter(
 		"otelcol_processor_carbon_resets",
 		metric.WithDescription("Times that a cumulative stream began anew. [Development]"),
 		metric.WithUnit("{reset}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpanEventsConverted, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_span_events_converted",
+		metric.WithDescription("Events of spans with energy that were priced. [Development]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpanEventsDropped, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_span_events_dropped",
+		metric.WithDescription("Events of spans with energy that were passed on but not priced. [Development]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpansConverted, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_spans_converted",
+		metric.WithDescription("Spans with energy that were priced. [Development]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorCarbonSpansDropped, err = builder.meter.Int64Counter(
+		"otelcol_processor_carbon_spans_dropped",
+		metric.WithDescription("Spans with energy that were passed on but not priced. [Development]"),
+		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorCarbonStreamsEvicted, err = builder.meter.Int64Counter(

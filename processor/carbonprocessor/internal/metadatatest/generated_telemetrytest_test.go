@@ -20,15 +20,31 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterProcessorCarbonIntensityAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterProcessorCarbonStreamsTrackedCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
+	tb.ProcessorCarbonEmissionsPriced.Add(context.Background(), 1)
 	tb.ProcessorCarbonPlacesUnknown.Add(context.Background(), 1)
 	tb.ProcessorCarbonPointsConverted.Add(context.Background(), 1)
 	tb.ProcessorCarbonPointsDropped.Add(context.Background(), 1)
+	tb.ProcessorCarbonProviderRequests.Add(context.Background(), 1)
 	tb.ProcessorCarbonResets.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpanEventsConverted.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpanEventsDropped.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpansConverted.Add(context.Background(), 1)
+	tb.ProcessorCarbonSpansDropped.Add(context.Background(), 1)
 	tb.ProcessorCarbonStreamsEvicted.Add(context.Background(), 1)
+	AssertEqualProcessorCarbonEmissionsPriced(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonIntensityAge(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorCarbonPlacesUnknown(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -38,7 +54,22 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualProcessorCarbonPointsDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonProviderRequests(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorCarbonResets(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpanEventsConverted(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpanEventsDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpansConverted(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorCarbonSpansDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorCarbonStreamsEvicted(t, testTel,

@@ -275,7 +275,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ReceiverPowerEnvelopeDemoted, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_power_envelope_demoted",
-		metric.WithDescription("1 for an envelope sensor that was trusted and turned out not to contain its parts; 0 for others. [Alpha]"),
+		metric.WithDescription("1 for an envelope sensor that does not contain its parts, whether it was trusted before or not; 0 for others. [Alpha]"),
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)

@@ -24,7 +24,7 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 func AssertEqualReceiverPowerEnvelopeDemoted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_power_envelope_demoted",
-		Description: "1 for an envelope sensor that was trusted and turned out not to contain its parts; 0 for others. [Alpha]",
+		Description: "1 for an envelope sensor that does not contain its parts, whether it was trusted before or not; 0 for others. [Alpha]",
 		Unit:        "1",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
