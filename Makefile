@@ -23,8 +23,9 @@ SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -pa
 # all of them before.
 PROMETHEUS := $(BACKENDS)/prometheus
 VICTORIA   := $(BACKENDS)/victoria-metrics-v1.140.0
+JAEGER     := $(BACKENDS)/jaeger-v1.62.0
 E2E = OTELCOL_CARBON=$(abspath $(COLLECTOR)) E2E_AGENT=$(abspath $(wildcard $(AGENT))) E2E_PROMETHEUS=$(abspath $(wildcard $(PROMETHEUS))) \
-	E2E_VICTORIA_METRICS=$(abspath $(wildcard $(VICTORIA)))
+	E2E_VICTORIA_METRICS=$(abspath $(wildcard $(VICTORIA))) E2E_JAEGER=$(abspath $(wildcard $(JAEGER)))
 
 # Where the pure parts must compile, and the components do no more than model.
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/arm64 windows/amd64
@@ -92,7 +93,7 @@ $(AGENT): examples/gateway/builder-config.yaml internal/tools/go.mod $(SOURCES)
 	@touch $@
 
 .PHONY: backends
-backends: $(PROMETHEUS) $(VICTORIA) ## fetch or build the backends that tests ask, into _build/backends (Debian, minutes)
+backends: $(PROMETHEUS) $(VICTORIA) $(JAEGER) ## fetch or build the backends that tests ask, into _build/backends (Debian, minutes)
 
 # That of Debian, unpacked but not installed, so that no service starts; or the one that
 # is in the PATH already.
@@ -111,6 +112,9 @@ FROM_GO = echo "building $@: some minutes"; rm -rf $(BACKENDS)/$(@F).d; mkdir -p
 
 $(VICTORIA):
 	@$(call FROM_GO,github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.140.0)
+
+$(JAEGER):
+	@$(call FROM_GO,github.com/jaegertracing/jaeger/cmd/all-in-one@v1.62.0)
 
 .PHONY: test
 test: $(COLLECTOR) $(wildcard $(AGENT)) ## run all tests with the race detector, those of the built collector included, and list what was skipped
