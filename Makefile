@@ -11,11 +11,21 @@ TOOL      := go tool -modfile=internal/tools/go.mod
 COLLECTOR := _build/otelcol-carbon
 COMMAND   := _build/otelcarbon
 NVML      := _build/nvml
+AGENT     := _build/gateway/otelcol-agent
+BACKENDS  := _build/backends
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Whatever a build of the distribution depends on.
 SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -path ./internal/scrape -o -name testdata \) -prune -o \
 	\( -name '*.go' ! -name '*_test.go' -o -name '*.csv' -o -name NOTICE -o -path './data/*.md' \) -print) go.mod go.sum
+
+# What the tests in internal/e2e start. Only those that are built already; make ci builds
+# all of them before.
+PROMETHEUS := $(BACKENDS)/prometheus
+VICTORIA   := $(BACKENDS)/victoria-metrics-v1.140.0
+JAEGER     := $(BACKENDS)/jaeger-v1.62.0
+E2E = OTELCOL_CARBON=$(abspath $(COLLECTOR)) E2E_AGENT=$(abspath $(wildcard $(AGENT))) E2E_PROMETHEUS=$(abspath $(wildcard $(PROMETHEUS))) \
+	E2E_VICTORIA_METRICS=$(abspath $(wildcard $(VICTORIA))) E2E_JAEGER=$(abspath $(wildcard $(JAEGER)))
 
 # Where the pure parts must compile, and the components do no more than model.
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/arm64 windows/amd64
@@ -73,17 +83,50 @@ $(NVML)/otelcarbon-nvml: $(SOURCES)
 test-nvml: # the sensor nvml as it is built with its tag: vet and tests
 	@$(FOR_CGO); go vet -tags nvml ./internal/sensor/nvml/; go test -race -tags nvml ./internal/sensor/nvml/
 
+.PHONY: gateway
+gateway: $(AGENT) ## build the agent of examples/gateway, which sends to several gateways, into _build/gateway
+
+$(AGENT): examples/gateway/builder-config.yaml internal/tools/go.mod $(SOURCES)
+	@echo "building $@: some minutes the first time, for the clients of Kubernetes and AWS"
+	@mkdir -p $(@D)
+	@$(TOOL) builder --config examples/gateway/builder-config.yaml 2>&1 | awk -F '\t' '{ print "  " (NF > 3 ? $$4 " " $$5 : $$0); fflush() }'
+	@touch $@
+
+.PHONY: backends
+backends: $(PROMETHEUS) $(VICTORIA) $(JAEGER) ## fetch or build the backends that tests ask, into _build/backends (Debian, minutes)
+
+# That of Debian, unpacked but not installed, so that no service starts; or the one that
+# is in the PATH already.
+$(PROMETHEUS):
+	@mkdir -p $(BACKENDS)/deb; rm -rf $(BACKENDS)/deb/*
+	@if have=$$(command -v prometheus); then echo "$@ is $$have"; ln -sf "$$have" $@; exit 0; fi; \
+	command -v apt-get >/dev/null || { echo "there is no prometheus and no apt-get: install Prometheus 2.42 or newer, so that it is in the PATH"; exit 1; }; \
+	echo "fetching $@"; cd $(BACKENDS)/deb; \
+	apt-get -qq -o APT::Sandbox::User=root download prometheus 2>/dev/null || { apt-get -qq update; apt-get -qq -o APT::Sandbox::User=root download prometheus; }; \
+	dpkg -x prometheus_*.deb .; cp usr/bin/prometheus $(abspath $@); rm -rf $(abspath $(BACKENDS)/deb)
+
+# Each in a module of its own, of whose requirements nobody hears.
+FROM_GO = echo "building $@: some minutes"; rm -rf $(BACKENDS)/$(@F).d; mkdir -p $(BACKENDS)/$(@F).d; cd $(BACKENDS)/$(@F).d; \
+	go mod init backend 2>/dev/null; go get $(1) 2>/dev/null || go get $(1); \
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(abspath $@) $(firstword $(subst @, ,$(1)))
+
+$(VICTORIA):
+	@$(call FROM_GO,github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.140.0)
+
+$(JAEGER):
+	@$(call FROM_GO,github.com/jaegertracing/jaeger/cmd/all-in-one@v1.62.0)
+
 .PHONY: test
-test: $(COLLECTOR) ## run all tests with the race detector, those of the built collector included, and list what was skipped
-	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -race -json ./... | go run ./scripts/testreport
+test: $(COLLECTOR) $(wildcard $(AGENT)) ## run all tests with the race detector, those of the built collector included, and list what was skipped
+	@$(E2E) go test -race -timeout 20m -json ./... | go run ./scripts/testreport
 
 .PHONY: e2e
-e2e: $(COLLECTOR) ## run only the tests that start the built collector
-	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -count=1 -json ./internal/e2e/... | go run ./scripts/testreport
+e2e: $(COLLECTOR) $(wildcard $(AGENT)) ## run only the tests that start the built collector, with what make gateway and make backends have built
+	@$(E2E) go test -count=1 -timeout 20m -json ./internal/e2e/... | go run ./scripts/testreport
 
 .PHONY: ci
 ci: ## everything that must hold before a change is merged
-	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml check-examples check-run test fuzz-seeds; do \
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml gateway backends check-examples check-run test fuzz-seeds; do \
 		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
 	echo; echo "== all of it held ($$((SECONDS - started)) s)"
 
@@ -121,8 +164,9 @@ cross: # no cgo anywhere, tests included, on every platform
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./...; done
 
 .PHONY: check-examples
-check-examples: $(COLLECTOR) # the built collector accepts every example configuration
-	@for c in examples/*/config.yaml; do echo "$$c"; OTLP_ENDPOINT=http://127.0.0.1:4318 $(COLLECTOR) validate --config $$c; done
+check-examples: $(COLLECTOR) $(AGENT) # the built collectors accept every example configuration
+	@for c in examples/*/config.yaml examples/gateway/gateway.yaml; do echo "$$c"; OTLP_ENDPOINT=http://127.0.0.1:4318 ELECTRICITY_MAPS_API_KEY=none $(COLLECTOR) validate --config $$c; done
+	@echo examples/gateway/agent.yaml; $(AGENT) validate --config examples/gateway/agent.yaml
 
 .PHONY: check-run
 check-run: build # make run prints, serves and stops as the README says

@@ -193,6 +193,27 @@ func TestKubernetesGivesPodsTheirNames(t *testing.T) {
 	}
 }
 
+// What spreads a host over gateways gives each a part of its series, or the same series in
+// turn: that is what the example must not do.
+func TestAgentsSendAHostToOneGateway(t *testing.T) {
+	const folder = "examples/gateway/"
+	agent := read(t, folder+"agent.yaml")
+	for _, line := range []string{"    routing_key: attributes", "    routing_attributes: [" + names.ResourceHostID + "]", "      static:"} {
+		if !strings.Contains(agent, "\n"+line+"\n") {
+			t.Errorf("agent.yaml has no line %q", line)
+		}
+	}
+	if strings.Contains(agent, "\n  carbon:") {
+		t.Error("agent.yaml converts what the gateway converts again")
+	}
+	if !strings.Contains(read(t, folder+"gateway.yaml"), "\n    storage: file_storage\n") {
+		t.Error("gateway.yaml: the processor carbon keeps no state")
+	}
+	if module := "/exporter/loadbalancingexporter "; strings.Contains(read(t, "builder-config.yaml"), module) || !strings.Contains(read(t, folder+"builder-config.yaml"), module) {
+		t.Error("the load-balancing exporter belongs into the build of the agents, and into no other")
+	}
+}
+
 func TestEveryWorkloadIsDocumented(t *testing.T) {
 	doc := read(t, "docs/workloads.md")
 	for kind := usage.Process; kind <= usage.Group; kind++ {

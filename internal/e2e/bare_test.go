@@ -48,7 +48,7 @@ func TestC72_machine_without_a_sensor_stays_healthy_and_says_why(t *testing.T) {
 }
 
 func TestRequiredSensorThatIsMissingIsAStartError(t *testing.T) {
-	config := strings.NewReplacer("${ROOT}", t.TempDir(), "${SENSORS}", "{rapl: {required: true}}", "${PROMETHEUS}", freePort(t), "${HEALTH}", freePort(t)).Replace(bare)
+	config := strings.NewReplacer("${ROOT}", t.TempDir(), "${SENSORS}", "{rapl: {required: true}}", "${PROMETHEUS}", freePort(t)).Replace(bare)
 	require.Contains(t, launch(t, config).fails(), "sensors::rapl::required")
 }
 

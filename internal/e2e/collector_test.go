@@ -2,19 +2,17 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,22 +26,15 @@ const patience = 60 * time.Second
 // binary returns the path of the distribution under test.
 func binary(t testing.TB) string {
 	t.Helper()
-	path := os.Getenv("OTELCOL_CARBON")
-	if path == "" {
-		t.Skip("OTELCOL_CARBON is not set: it names the built otelcol-carbon; run `make e2e`, which builds it and sets it")
-	}
-	return path
+	return program(t, "OTELCOL_CARBON", "`make e2e`, which builds otelcol-carbon and sets it")
 }
 
-// collector is an otelcol-carbon running as a child process.
+// collector is an otelcol-carbon, or another distribution, as a child process.
 type collector struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	out  string // the file exporter's output
-	done chan error
+	*process
 
-	mu  sync.Mutex
-	log bytes.Buffer
+	out    string // the file exporter's output
+	health string // where it says that it is healthy
 }
 
 // start runs the distribution with the configuration, in which ${OUT} stands for
@@ -51,88 +42,44 @@ type collector struct {
 // waits until it is healthy.
 func start(t testing.TB, config string) *collector {
 	t.Helper()
-	health := freePort(t)
-	c := launch(t, strings.ReplaceAll(config, "${HEALTH}", health))
-	require.Eventually(t, func() bool {
-		select {
-		case err := <-c.done:
-			c.done <- err
-			return true
-		default:
-		}
-		return healthy(health)
-	}, patience, 20*time.Millisecond, "the collector does not become healthy")
-	require.True(t, healthy(health), "the collector is not healthy; its log:\n%s", c.logs())
+	c := launch(t, config)
+	c.ready()
 	return c
 }
 
 // launch runs the distribution without waiting for anything.
 func launch(t testing.TB, config string) *collector {
 	t.Helper()
+	return launchAs(t, binary(t), config)
+}
+
+func launchAs(t testing.TB, path, config string) *collector {
+	t.Helper()
 	dir := t.TempDir()
-	c := &collector{t: t, out: filepath.Join(dir, "out.json"), done: make(chan error, 1)}
+	c := &collector{out: filepath.Join(dir, "out.json"), health: freePort(t)}
 	file := filepath.Join(dir, "config.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(config, "${OUT}", c.out)), 0o600))
-	c.cmd = exec.Command(binary(t), "--config", file)
-	pipe, err := c.cmd.StderrPipe()
-	require.NoError(t, err)
-	c.cmd.Stdout = nil
-	require.NoError(t, c.cmd.Start())
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		lines := bufio.NewReader(pipe)
-		for {
-			line, err := lines.ReadString('\n')
-			c.mu.Lock()
-			c.log.WriteString(line)
-			c.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	go func() { <-read; c.done <- c.cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = c.cmd.Process.Kill()
-		<-c.done
-		if t.Failed() {
-			t.Logf("log of the collector:\n%s", c.logs())
-		}
-	})
+	config = strings.NewReplacer("${OUT}", c.out, "${HEALTH}", c.health).Replace(config)
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	c.process = run(t, path, "--config", file)
 	return c
 }
 
-// stop sends SIGTERM and waits for a clean exit.
-func (c *collector) stop() {
+// ready waits until the collector is healthy.
+func (c *collector) ready() {
 	c.t.Helper()
-	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case err := <-c.done:
-		c.done <- err // for Cleanup
-		require.NoError(c.t, err, "the collector does not stop cleanly; its log:\n%s", c.logs())
-	case <-time.After(patience):
-		c.t.Fatalf("the collector does not stop; its log:\n%s", c.logs())
-	}
+	c.await(func() bool { return healthy(c.health) }, "a healthy collector")
 }
 
 // fails waits for the exit that a refused configuration ends in, and returns the log.
 func (c *collector) fails() string {
 	c.t.Helper()
 	select {
-	case err := <-c.done:
-		c.done <- err
-		require.Error(c.t, err, "the collector accepts the configuration")
+	case <-c.done:
+		require.Error(c.t, c.err, "the collector accepts the configuration")
 	case <-time.After(patience):
 		c.t.Fatal("the collector runs although its configuration should be refused")
 	}
 	return c.logs()
-}
-
-func (c *collector) logs() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.log.String()
 }
 
 // metrics returns all that the file exporter has written so far.
@@ -253,11 +200,24 @@ func healthy(endpoint string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// freePort returns an address on loopback that nothing listens on.
+// freePort returns an address on loopback that nothing listens on. It is below those that
+// Linux gives to connections, which would take it again before it is used.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 16_000+rand.N(16_000))
+		if _, taken := ports.LoadOrStore(address, true); taken {
+			continue
+		}
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
+
+// ports were given to somebody.
+var ports sync.Map

@@ -187,7 +187,7 @@ func TestWrongConfigurationIsRefusedByName(t *testing.T) {
 		{"missing table", "{clouds_file: /does/not/exist.csv}", "/does/not/exist.csv"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			config := strings.NewReplacer("${OTLP}", freePort(t), "${CARBON}", tc.carbon, "${HEALTH}", freePort(t)).Replace(gateway)
+			config := strings.NewReplacer("${OTLP}", freePort(t), "${CARBON}", tc.carbon).Replace(gateway)
 			require.Contains(t, launch(t, config).fails(), tc.want)
 		})
 	}
