@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -21,8 +23,8 @@ const (
 	atOnce        = 1024 // streams copied while a pipeline waits
 )
 
-// openState takes back what is stored. A store that cannot be read is no reason not to
-// start; one that is not configured rightly is.
+// openState takes back what is stored. A store that is damaged is no reason not to start;
+// one that is not configured rightly, or may come back with what is in it, is.
 func (e *engine) openState(ctx context.Context, host component.Host) error {
 	if err := e.openBudgets(time.Now()); err != nil {
 		return err
@@ -44,15 +46,19 @@ func (e *engine) openState(ctx context.Context, host component.Host) error {
 		return fmt.Errorf("storage: the extension %q stores nothing; use one such as file_storage", id)
 	}
 	client, err := keeper.GetClient(ctx, component.KindProcessor, e.id, "")
-	if err != nil {
+	switch {
+	case err != nil && isBusy(err):
+		// What is in it is sound, and would come back with a later start: what is emitted
+		// without it would be counted again.
+		return fmt.Errorf("storage: %q is in use by another process, or not ours: %w", id, err)
+	case err != nil:
 		e.log.Error("storage cannot be opened: the state is kept in memory only", zap.Stringer("storage", id), zap.Error(err))
 		return nil
 	}
 	e.clients = append(e.clients, client)
 	j, state, err := journal.Open(ctx, client, time.Now())
 	if err != nil {
-		e.log.Error("stored state cannot be read: the state is kept in memory only", zap.Stringer("storage", id), zap.Error(err))
-		return nil
+		return fmt.Errorf("storage: the state in %q cannot be read, and what is emitted without it would be counted again: %w", id, err)
 	}
 	if state.Trouble != nil {
 		e.log.Error("stored state is damaged: what could not be read was set aside, and its streams begin anew", zap.Stringer("storage", id), zap.Error(state.Trouble))
@@ -66,6 +72,12 @@ func (e *engine) openState(ctx context.Context, host component.Host) error {
 		e.openCache(ctx, keeper)
 	}
 	return nil
+}
+
+// isBusy reports whether a store may well be there, and come back. File storage waits a
+// second for who has locked its file, and has no error of its own for it.
+func isBusy(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "timeout")
 }
 
 // openCache has the values of live providers stored, apart from the journal, which owns

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net/http/httptest"
 	"strings"
@@ -283,12 +284,24 @@ func TestAStoreThatCannotBeUsed(t *testing.T) {
 	}
 	t.Run("fails", func(t *testing.T) {
 		s, began := newShelf(), time.Now()
-		s.fail = errors.New("the disk is gone")
+		s.fail = errors.New("invalid database")
 		l := s.live(t, 1, nil)
 		require.Equal(t, 1, l.logs.FilterMessageSnippet("storage cannot be opened").Len())
 		l.send(0, began, cumulative, -5, 10, 1000)
 		assert.InEpsilon(t, 0.1, grams(l.send(0, began, cumulative, -5, 20, 2000), "carbon.host.emissions"), 1e-12, "it works without")
 		l.stop()
+	})
+	// A second run without the store would emit what a third one with it emits again.
+	t.Run("is somebody else's", func(t *testing.T) {
+		for _, fail := range []error{fmt.Errorf("open carbon: %w", fs.ErrPermission), errors.New("timeout")} {
+			s := newShelf()
+			s.fail = fail
+			cfg := createDefaultConfig().(*Config)
+			cfg.Storage = &shelfID
+			p := newProcessor(t, cfg, processortest.NewNopSettings(metadata.Type))
+			require.ErrorContains(t, p.start(t.Context(), s.host()), `storage: "file_storage" is in use by another process, or not ours`)
+			require.NoError(t, p.shutdown(t.Context()))
+		}
 	})
 	t.Run("fails later", func(t *testing.T) {
 		s, began := newShelf(), time.Now()
