@@ -662,7 +662,7 @@ func TestCommitAllocatesNothingForAStream(t *testing.T) {
 		})
 	}
 	allocs(5000)
-	if one, many := allocs(1), allocs(5000); one > 8 || many > one {
+	if one, many := allocs(1), allocs(5000); one > 8 || many > one+8 { // the runtime has some of its own while others run
 		t.Errorf("%v allocations for a stream, %v for 5000", one, many)
 	}
 }
