@@ -64,12 +64,9 @@ func (s *source) forget(p *livePlace) {
 func (p *livePlace) lose(z *zone) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, known := range p.zones {
-		if known == z {
-			zones := append([]*zone(nil), p.zones...)
-			zones[i] = nil
-			p.zones, p.resolved, p.again = zones, false, time.Time{}
-			return
+	for i := range p.found {
+		if f := &p.found[i]; f.zone == z {
+			f.zone, f.again = nil, time.Time{}
 		}
 	}
 }

@@ -48,13 +48,15 @@ func (s *source) Known(q intensity.Query, from, to time.Time) (series intensity.
 // be asked for them now.
 func (p *livePlace) open(from, to, now time.Time) (open, wanted bool) {
 	p.mu.Lock()
-	zones, due := p.zones, !p.resolved && !now.Before(p.again)
-	lacking := !p.resolved && (due || !p.refused)
+	found := slices.Clone(p.found)
 	p.mu.Unlock()
-	for _, z := range zones {
+	for i := range found {
+		f := &found[i]
+		z := f.zone
 		switch {
 		case z == nil:
-			open, wanted = open || lacking, wanted || due
+			due := !now.Before(f.again)
+			open, wanted = open || due || !f.final, wanted || due
 			continue
 		case !z.isReady():
 			return true, wanted
@@ -67,8 +69,8 @@ func (p *livePlace) open(from, to, now time.Time) (open, wanted bool) {
 			gaps, _ := z.missing(from, to, now)
 			wanted = wanted || len(gaps) > 0
 		}
-		if covered && settled {
-			break // the others are not better
+		if covered {
+			break // the others are not asked
 		}
 	}
 	return open, wanted

@@ -27,7 +27,6 @@ type livePlace struct {
 	coarse    []*intensity.Slot // of tables; may be empty
 	handle    *intensity.Handle
 
-	turn   chan struct{} // held by who resolves
 	handed atomic.Bool   // somebody has the Handle
 	wanted atomic.Bool   // and reads it: it is renewed in the background
 	idle   atomic.Bool   // nobody has asked for long: the Handle has no live values
@@ -37,32 +36,44 @@ type livePlace struct {
 	rebuilding sync.Mutex
 	shown      []*intensity.Slot // the live values that the Handle has
 
-	mu       sync.Mutex // never held while somebody is asked
-	zones    []*zone    // by upstream; nil: not resolved, or not covered
-	refusals []error    // why not
-	again    time.Time
-	resolved bool
-	refused  bool            // for good: by place, basis or plan
-	late     []intensity.Gap // wanted of the past
-	lateAt   time.Time       // not before
+	mu     sync.Mutex      // never held while somebody is asked
+	found  []finding       // by upstream
+	late   []intensity.Gap // wanted of the past
+	lateAt time.Time       // not before
 }
+
+// finding is what an upstream says of where the place lies.
+type finding struct {
+	turn  chan struct{} // held by who asks
+	zone  *zone         // nil: nobody has asked yet, or it is not covered
+	err   error         // why not
+	final bool          // that is so because of the place, the basis or the plan
+	again time.Time     // it is asked again then
+}
+
+// settled reports whether nobody need be asked now.
+func (f *finding) settled(now time.Time) bool { return f.zone != nil || now.Before(f.again) }
 
 func (p *livePlace) use(now time.Time) {
 	p.used.Store(now.UnixNano())
 	p.idle.Store(false)
 }
 
-// unresolved reports whether it is time to find the place's zones, or when it is.
+// unresolved reports whether it is time to find a zone of the place, or when it is.
 func (p *livePlace) unresolved(now time.Time) (due bool, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.resolved:
-		return false, time.Time{}
-	case now.Before(p.again):
-		return false, p.again
+	for i := range p.found {
+		f := &p.found[i]
+		switch {
+		case f.zone != nil:
+		case !now.Before(f.again):
+			return true, now
+		case at.IsZero() || f.again.Before(at):
+			at = f.again
+		}
 	}
-	return true, now
+	return false, at
 }
 
 func (p *livePlace) maxStale() time.Duration {
@@ -73,74 +84,63 @@ func (p *livePlace) maxStale() time.Duration {
 }
 
 // known returns the zones that the place has, in the order of the chain.
-func (p *livePlace) known() []*zone {
+func (p *livePlace) known() (zones []*zone) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(p.zones), func(z *zone) bool { return z == nil })
+	for i := range p.found {
+		if z := p.found[i].zone; z != nil {
+			zones = append(zones, z)
+		}
+	}
+	return zones
 }
 
-// resolve finds the zones of the place, as far as they are not known. What fails for
-// want of an answer is tried again.
-func (s *source) resolve(ctx context.Context, p *livePlace) error {
-	if done, err := p.settled(time.Now()); done {
-		return err
+// find returns the zone that the place has for one of its upstreams, and asks for it if
+// need be. What fails for want of an answer is tried again.
+func (s *source) find(ctx context.Context, p *livePlace, i int) (*zone, error) {
+	at := func() finding {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.found[i]
+	}
+	f := at()
+	if f.settled(time.Now()) {
+		return f.zone, f.err
 	}
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	now := time.Now()
-	if done, err := p.settled(now); done { // meanwhile
-		return err
+	if f = at(); f.settled(time.Now()) { // meanwhile
+		return f.zone, f.err
 	}
-	p.mu.Lock()
-	zones := slices.Clone(p.zones)
-	p.mu.Unlock()
-	var refusals []error
-	done, wait := true, time.Minute
-	for i, u := range p.upstreams {
-		if zones[i] != nil {
-			continue
+	u, wait := p.upstreams[i], time.Minute
+	f.zone, f.err, f.final = nil, nil, false
+	if u.caps.Offers(p.query.Want) {
+		var name string
+		name, f.err = u.resolve(ctx, p.query.Location)
+		if f.err == nil {
+			f.zone = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
+		} else if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		if !u.caps.Offers(p.query.Want) {
-			refusals = append(refusals, u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want))
-			continue
-		}
-		name, err := u.resolve(ctx, p.query.Location)
-		switch {
-		case err == nil:
-			zones[i] = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
-		case ctx.Err() != nil:
-			return ctx.Err()
-		default:
-			refusals = append(refusals, err)
-			k := kind(err)
-			if full, ok := errors.AsType[usedUpError](err); ok {
-				wait = min(wait, full.as.RetryAfter)
-			}
-			done = done && (k == intensity.KindZone || k == intensity.KindBasis || k == intensity.KindPlan)
-		}
+	} else {
+		f.err = u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want)
 	}
+	if full, ok := errors.AsType[usedUpError](f.err); ok {
+		wait = min(wait, full.as.RetryAfter)
+	}
+	switch kind(f.err) {
+	case intensity.KindZone, intensity.KindBasis, intensity.KindPlan: // places and plans change, if rarely
+		f.final, wait = true, refusedFor
+	}
+	f.again = time.Now().Add(wait)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if done { // places and plans change, if rarely
-		wait = refusedFor
-	}
-	p.zones, p.refusals, p.refused, p.again = zones, refusals, done, time.Now().Add(wait)
-	p.resolved = !slices.Contains(zones, nil)
-	return errors.Join(refusals...)
-}
-
-// settled reports whether the place need not be resolved now, and why it lacks zones.
-func (p *livePlace) settled(now time.Time) (bool, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.resolved || now.Before(p.again) {
-		return true, errors.Join(p.refusals...)
-	}
-	return false, nil
+	p.found[i] = f
+	return f.zone, f.err
 }
 
 // compose returns what the providers have for [from, to): the first one's slots, and the
@@ -392,15 +392,13 @@ func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (a
 		return false, nil
 	}
 	var errs []error
-	if err := s.resolve(ctx, p); err != nil {
-		if ctx.Err() != nil {
-			return false, ctx.Err()
+	for i := range p.upstreams {
+		z, err := s.find(ctx, p, i)
+		if err == nil {
+			var did bool
+			did, err = z.ensure(ctx, from, to)
+			asked = asked || did
 		}
-		errs = append(errs, err)
-	}
-	for _, z := range p.known() {
-		did, err := z.ensure(ctx, from, to)
-		asked = asked || did
 		if ctx.Err() != nil {
 			return asked, ctx.Err()
 		}

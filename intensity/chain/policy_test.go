@@ -308,6 +308,55 @@ func TestPolicyResolveOfTheSecondDoesNotHoldUpTheFirst(t *testing.T) {
 	}, first, second)
 }
 
+// A place is found by one provider after the other, each when it is its turn to be asked.
+func TestPolicyResolveThatHangsDoesNotHoldUpTheFirst(t *testing.T) {
+	for name, ask := range map[string]func(*testing.T, intensity.Source){
+		"at": func(t *testing.T, src intensity.Source) {
+			slot, err := src.At(within(t, 5*time.Second), france(), begin())
+			require.NoError(t, err)
+			assert.Equal(t, "first", slot.Origin.Provider)
+		},
+		"forecast": func(t *testing.T, src intensity.Source) {
+			_, err := src.Forecast(within(t, 5*time.Second), france(), time.Hour)
+			require.NoError(t, err)
+		},
+		"handle": func(t *testing.T, src intensity.Source) {
+			h, err := src.Handle(france())
+			require.NoError(t, err)
+			time.Sleep(5 * time.Second)
+			slot := h.Peek(time.Now())
+			require.NotNil(t, slot)
+			assert.Equal(t, "first", slot.Origin.Provider)
+		},
+		"known": func(t *testing.T, src intensity.Source) {
+			hour := noon().Add(-2 * time.Hour)
+			one := func() (intensity.Series, bool) {
+				s, open, _ := recaller(t, src).Known(france(), hour, hour.Add(time.Hour))
+				return s, open
+			}
+			_, open := one()
+			assert.True(t, open)
+			time.Sleep(5 * time.Second)
+			s, open := one()
+			require.Len(t, s.Slots, 1)
+			assert.False(t, open, "it has been measured, whatever the second would say")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := &oracle{upstream: newUpstream("first")}, &slowResolver{upstream: newUpstream("second")}
+			first.caps.Horizon = 24 * time.Hour
+			second.resolve = func() error {
+				time.Sleep(20 * time.Second)
+				return &intensity.Error{Kind: intensity.KindUpstream, Provider: "second"}
+			}
+			at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+				ask(t, src)
+				time.Sleep(20 * time.Second)
+			}, first, second)
+		})
+	}
+}
+
 func TestPolicyResolveKeepsTheLimit(t *testing.T) {
 	s := &slowResolver{upstream: newUpstream("live")}
 	s.caps.Rate = intensity.Rate{Burst: 2, Per: time.Minute}

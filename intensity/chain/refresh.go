@@ -198,7 +198,7 @@ func (s *source) refresh() {
 	}
 }
 
-// settle finds the zones of a place.
+// settle finds the zones of a place, one after the other.
 func (s *source) settle(p *livePlace, turns chan struct{}) {
 	select {
 	case turns <- struct{}{}:
@@ -206,15 +206,20 @@ func (s *source) settle(p *livePlace, turns chan struct{}) {
 	case <-s.ctx.Done():
 		return
 	}
-	for _, u := range p.upstreams {
-		ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
-		u.probe(ctx)
-		cancel()
+	for i, u := range p.upstreams {
+		func() {
+			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+			defer cancel()
+			u.probe(ctx)
+		}()
+		func() {
+			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+			defer cancel()
+			_, _ = s.find(ctx, p, i) // who asks is told
+		}()
+		s.rebuild(p, time.Now()) // what was stored
+		s.nudge()                // the zone is asked for while the next is being found
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
-	defer cancel()
-	_ = s.resolve(ctx, p)    // who asks is told
-	s.rebuild(p, time.Now()) // what was stored
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -385,22 +390,20 @@ func (s *source) spread(z *zone) {
 // liveForecast asks the providers of a place, in order.
 func (s *source) liveForecast(ctx context.Context, p *livePlace, horizon time.Duration) (intensity.Series, error) {
 	var errs []error
-	if err := s.resolve(ctx, p); err != nil {
-		if ctx.Err() != nil {
-			return intensity.Series{}, ctx.Err()
-		}
-		errs = append(errs, err)
-	}
-	for _, z := range p.known() {
-		if _, ok := z.up.provider.(intensity.Forecaster); !ok {
+	for i, u := range p.upstreams {
+		if _, ok := u.provider.(intensity.Forecaster); !ok {
 			continue
 		}
-		series, err := z.forecast(ctx, horizon)
+		z, err := s.find(ctx, p, i)
+		var series intensity.Series
+		if err == nil {
+			series, err = z.forecast(ctx, horizon)
+		}
 		if ctx.Err() != nil {
 			return intensity.Series{}, ctx.Err()
 		}
 		if err == nil && len(series.Slots) > 0 && !p.query.Want.Accepts(series.Slots[0].Basis) {
-			err = z.up.fail(intensity.KindBasis, z.name, "it forecasts %s, wanted is %s", series.Slots[0].Basis, p.query.Want)
+			err = u.fail(intensity.KindBasis, z.name, "it forecasts %s, wanted is %s", series.Slots[0].Basis, p.query.Want)
 		}
 		if err == nil {
 			return series, nil
