@@ -169,10 +169,10 @@ func (p *livePlace) isLate(now time.Time) (due bool, at time.Time) {
 }
 
 // catchUp asks for what is wanted of the past, the newest first.
-func (s *source) catchUp(p *livePlace, turns chan struct{}) {
+func (s *source) catchUp(p *livePlace, catching chan struct{}) {
 	select {
-	case turns <- struct{}{}:
-		defer func() { <-turns }()
+	case catching <- struct{}{}:
+		defer func() { <-catching }()
 	case <-s.ctx.Done():
 		return
 	}

@@ -27,11 +27,11 @@ type livePlace struct {
 	coarse    []*intensity.Slot // of tables; may be empty
 	handle    *intensity.Handle
 
-	handed atomic.Bool   // somebody has the Handle
-	wanted atomic.Bool   // and reads it: it is renewed in the background
-	idle   atomic.Bool   // nobody has asked for long: the Handle has no live values
-	kept   atomic.Bool   // the source remembers it
-	used   atomic.Int64  // when it was asked for last, ns since 1970
+	handed atomic.Bool  // somebody has the Handle
+	wanted atomic.Bool  // and reads it: it is renewed in the background
+	idle   atomic.Bool  // nobody has asked for long: the Handle has no live values
+	kept   atomic.Bool  // the source remembers it
+	used   atomic.Int64 // when it was asked for last, ns since 1970
 
 	rebuilding sync.Mutex
 	shown      []*intensity.Slot // the live values that the Handle has

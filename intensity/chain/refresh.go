@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	parallel   = 4 // requests in the background at the same time
+	parallel   = 4 // requests of the background to one provider at the same time
 	firstAgain = time.Minute
 	mostAgain  = 30 * time.Minute
 	storeAgain = time.Minute // between two writes of what has not changed much
@@ -149,7 +149,7 @@ func (j *jobs) ended(key any) { delete(j.running, key) }
 // zones of places that have none, and for the past that somebody has wanted.
 func (s *source) refresh() {
 	j := &jobs{crew: s.calls, running: make(map[any]bool), done: make(chan any)}
-	turns, resolving := make(chan struct{}, parallel), make(chan struct{}, parallel)
+	catching, resolving := make(chan struct{}, parallel), make(chan struct{}, parallel)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -171,7 +171,7 @@ func (s *source) refresh() {
 		}
 		for _, p := range s.livePlaces() {
 			if due, at := p.isLate(now); due {
-				j.start(lateOf{p}, func() { s.catchUp(p, turns) })
+				j.start(lateOf{p}, func() { s.catchUp(p, catching) })
 			} else if !at.IsZero() {
 				next = earlier(next, at)
 			}
@@ -192,7 +192,7 @@ func (s *source) refresh() {
 				next = earlier(next, due)
 				continue
 			}
-			j.start(z, func() { s.refreshZone(z, turns) })
+			j.start(z, func() { s.refreshZone(z) })
 		}
 		timer.Reset(max(time.Until(next), time.Millisecond))
 	}
@@ -253,35 +253,35 @@ func (s *source) wanted(now time.Time) (zones []*zone) {
 }
 
 // refreshZone asks for the last day of a zone, and says when next.
-func (s *source) refreshZone(z *zone, turns chan struct{}) {
+func (s *source) refreshZone(z *zone) {
 	if err := z.up.suspended(route{z.name, present}, time.Now()); err != nil {
 		z.schedule(time.Now(), err)
 		s.spread(z)
 		return
 	}
-	ctx, err := z.up.admit(s.ctx)
-	if err != nil {
-		return // the source is closed
-	}
 	select {
-	case turns <- struct{}{}:
+	case z.up.turns <- struct{}{}:
 	case <-s.ctx.Done():
 		return
 	}
-	release := sync.OnceFunc(func() { <-turns })
+	release := sync.OnceFunc(func() { <-z.up.turns })
 	defer release()
+	ctx, err := z.up.admit(s.ctx) // the last thing before the request, or the rate is not kept
+	if err != nil {
+		return // the source is closed
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*requestWithin)
 	defer cancel()
 	now, err := z.renew(ctx)
 	release()
-	if err == nil && z.up.caps.Horizon > 0 {
-		z.lookAhead(ctx, now)
-	}
 	if s.ctx.Err() != nil {
 		return
 	}
 	z.schedule(now, err)
 	s.spread(z)
+	if err == nil && z.up.caps.Horizon > 0 && z.lookAhead(ctx, now) {
+		s.spread(z)
+	}
 	if e := s.keep(context.WithoutCancel(ctx), z, false); e != nil {
 		s.hooks.trouble(e)
 	}
@@ -305,12 +305,19 @@ func (z *zone) renew(ctx context.Context) (now time.Time, err error) {
 }
 
 // lookAhead asks for the next hours, so that a value is there when the hour turns.
-func (z *zone) lookAhead(ctx context.Context, now time.Time) {
+func (z *zone) lookAhead(ctx context.Context, now time.Time) (asked bool) {
 	until := now.Add(2 * max(z.step(), time.Hour))
 	if known := z.within(now, until); len(known) > 0 && !known[len(known)-1].End.Before(until) {
-		return
+		return false
+	}
+	select {
+	case z.up.aheads <- struct{}{}:
+		defer func() { <-z.up.aheads }()
+	case <-ctx.Done():
+		return false
 	}
 	_, _ = z.forecast(ctx, min(z.up.caps.Horizon, until.Sub(now))) // without one the last value is carried forward
+	return true
 }
 
 // answers reports whether a zone has a value for about now, or may have one: it has not

@@ -46,6 +46,8 @@ type upstream struct {
 	fetching flights[intensity.Series]
 	finding  flights[string]
 	probing  sync.Once
+	turns    chan struct{}   // held by the requests of the background for values
+	aheads   chan struct{}   // and for forecasts
 	seed     string          // of this program, so that not all of a fleet ask at the same moment
 	ended    <-chan struct{} // when the source is closed
 	crew     *crew
@@ -96,6 +98,7 @@ func newUpstream(p intensity.Provider, caps intensity.Caps, depth int, hooks *Ho
 	return &upstream{
 		provider: p, caps: caps, depth: depth, hooks: hooks, ended: ended, crew: c, pace: newPace(caps.Rate),
 		seed:  strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // spreads requests
+		turns: make(chan struct{}, parallel), aheads: make(chan struct{}, parallel),
 		zones: make(map[route]refusal), places: make(map[string]located),
 	}
 }
