@@ -289,6 +289,31 @@ func TestAHookThatEndsItsGoroutineHoldsUpNobody(t *testing.T) {
 	}, newUpstream("live"))
 }
 
+// Nor does one that goes wrong on the one request that finds out whether a provider is back.
+func TestAHookThatEndsItsGoroutineDoesNotSuspendAProvider(t *testing.T) {
+	live, quit := newUpstream("live"), false
+	live.fail = failing("live", intensity.KindUpstream, 0)
+	hooks := chain.Hooks{Request: func(string, string, time.Duration, error) {
+		if quit {
+			runtime.Goexit()
+		}
+	}}
+	at(t, chain.Config{Hooks: hooks}, func(t *testing.T, src intensity.Source) {
+		for i := range 3 {
+			_, err := src.At(t.Context(), zoneq(fmt.Sprint(i)), begin())
+			require.ErrorIs(t, err, intensity.KindUpstream)
+		}
+		time.Sleep(2 * time.Minute)
+		live.set(func(u *upstream) { u.fail = nil })
+		quit = true
+		_, err := src.At(t.Context(), france(), begin())
+		require.Error(t, err)
+		quit = false
+		_, err = src.At(t.Context(), zoneq("DE"), begin())
+		require.NoError(t, err)
+	}, live)
+}
+
 // wrongStore panics, or ends its goroutine.
 type wrongStore struct{ quit func() }
 

@@ -672,3 +672,30 @@ func TestPolicyARestartCostsNoRequest(t *testing.T) {
 		assert.Len(t, live.requests(), 1)
 	}, live)
 }
+
+// After a break one request finds out whether the provider is there, and any answer says so.
+func TestPolicyThatThereIsNothingIsAnAnswer(t *testing.T) {
+	for _, k := range []intensity.Kind{intensity.KindNoData, intensity.KindNotYet, intensity.KindZone, intensity.KindPlan, intensity.KindMismatch} {
+		t.Run(k.Error(), func(t *testing.T) {
+			live := newUpstream("live")
+			live.fail = failing("live", intensity.KindUpstream, 0)
+			at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+				for i := range 3 {
+					_, err := src.At(t.Context(), zoneq(fmt.Sprint(i)), begin())
+					require.ErrorIs(t, err, intensity.KindUpstream)
+				}
+				time.Sleep(2 * time.Minute)
+				live.set(func(u *upstream) { u.fail, u.wait = failing("live", k, 0), time.Second })
+				_, err := src.At(t.Context(), zoneq("A"), begin())
+				require.ErrorIs(t, err, k)
+				n := len(live.requests())
+				var wg sync.WaitGroup
+				for i := range 10 {
+					wg.Go(func() { _, _ = src.At(t.Context(), zoneq(fmt.Sprint("B", i)), begin()) })
+				}
+				wg.Wait()
+				assert.Equal(t, 10, len(live.requests())-n, "all are asked for")
+			}, live)
+		})
+	}
+}

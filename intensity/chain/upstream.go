@@ -169,7 +169,7 @@ func (u *upstream) compute(ctx context.Context, loc intensity.Location) (string,
 	began := time.Now()
 	zone, err := u.zoneOf(ctx, loc)
 	if u.isTrouble(err) {
-		err = u.note(route{}, err, began, time.Now())
+		err = u.note(route{}, err, began, time.Now(), func(error) {})
 	}
 	return zone, err
 }
@@ -189,11 +189,11 @@ func (u *upstream) locate(ctx context.Context, key string, loc intensity.Locatio
 	began := time.Now()
 	zone, err := u.zoneOf(ctx, loc)
 	now := time.Now()
-	u.hooks.request(u.caps.ID, "", now.Sub(began), err)
+	told := func(error) { u.hooks.request(u.caps.ID, "", now.Sub(began), err) }
 	if u.isTrouble(err) {
-		return "", u.note(route{}, err, began, now)
+		return "", u.note(route{}, err, began, now, told)
 	}
-	_ = u.note(route{}, nil, began, now) // a refusal is an answer
+	_ = u.note(route{}, nil, began, now, told) // a refusal is an answer
 	switch kind(err) {
 	case intensity.KindZone, intensity.KindBasis, intensity.KindPlan:
 	case 0:
@@ -357,8 +357,9 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 			err = u.check(&s, zone, time.Now())
 		}
 		err = u.timedOut(zone, err)
-		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
-		err = u.note(r, err, began, time.Now())
+		now := time.Now()
+		told := func(own error) { u.hooks.request(u.caps.ID, zone, now.Sub(began), own) }
+		err = u.note(r, err, began, now, told)
 		before = err
 		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0 || ctx.Err() != nil) {
 			err = backoff.Permanent(err)
@@ -465,11 +466,13 @@ func (u *upstream) suspended(r route, now time.Time) error {
 const maxRefusals = 4096
 
 // note takes in how a request ended, and returns its error, which may be of another
-// kind: a credential that worked before is not lost but used up.
-func (u *upstream) note(r route, err error, began, now time.Time) error {
-	err, told := u.take(r, err, began, now)
-	u.hooks.trouble(told)
-	return err
+// kind: a credential that worked before is not lost but used up. The hooks come last:
+// they are foreign code, which may not return.
+func (u *upstream) note(r route, err error, began, now time.Time, told func(own error)) error {
+	as, trouble := u.take(r, err, began, now)
+	told(err)
+	u.hooks.trouble(trouble)
+	return as
 }
 
 func (u *upstream) take(r route, err error, began, now time.Time) (_, told error) {
@@ -486,6 +489,8 @@ func (u *upstream) take(r route, err error, began, now time.Time) (_, told error
 		}
 	}
 	switch kind(err) {
+	case intensity.KindNoData, intensity.KindNotYet, intensity.KindTooOld, intensity.KindBasis, intensity.KindMismatch, intensity.KindSynthetic:
+		u.failures, u.broken = 0, 0 // not what was wanted, but an answer
 	case intensity.KindUpstream, intensity.KindMalformed:
 		if began.Before(u.brokeAt) { // it was under way when the others failed
 			break
@@ -516,6 +521,7 @@ func (u *upstream) take(r route, err error, began, now time.Time) (_, told error
 	case intensity.KindConfig:
 		wait(configWait)
 	case intensity.KindZone, intensity.KindPlan:
+		u.failures, u.broken = 0, 0
 		if len(u.zones) >= maxRefusals {
 			clear(u.zones)
 		}
