@@ -235,9 +235,14 @@ func (s *source) At(ctx context.Context, q intensity.Query, t time.Time) (*inten
 	return nil, noData("nothing is known for %s", t.UTC().Format(time.RFC3339))
 }
 
-// liveAt asks the providers for the day around t, unless it is known.
+// liveAt asks the providers for the slot around t, unless it is known, and for the last
+// hours where t is about now and they are not: the provider's newest value may be of then.
 func (s *source) liveAt(ctx context.Context, p *livePlace, t time.Time) (*intensity.Slot, error) {
-	asked, because := s.cover(ctx, p, t, t.Add(1))
+	since := time.Now().Add(-min(p.maxStale(), recently))
+	if t.Before(since) {
+		since = time.Time{}
+	}
+	asked, because := s.cover(ctx, p, t, t.Add(1), since)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -281,7 +286,7 @@ func (s *source) Range(ctx context.Context, q intensity.Query, from, to time.Tim
 	} else {
 		var because error
 		if from.Before(to) {
-			asked, because = s.cover(ctx, a.live, from, to)
+			asked, because = s.cover(ctx, a.live, from, to, time.Time{})
 		}
 		if ctx.Err() != nil {
 			return intensity.Series{}, ctx.Err()

@@ -184,7 +184,7 @@ func (s *source) catchUp(p *livePlace, catching chan struct{}) {
 	p.mu.Unlock()
 	slices.SortFunc(late, func(a, b intensity.Gap) int { return b.Start.Compare(a.Start) })
 	for i, g := range late {
-		_, err := s.cover(ctx, p, g.Start, g.End)
+		_, err := s.cover(ctx, p, g.Start, g.End, time.Time{})
 		if ctx.Err() == nil && kind(err) != intensity.KindRate {
 			continue
 		}

@@ -253,6 +253,12 @@ func (z *zone) newestSeen() (*intensity.Slot, bool) {
 	return nil, false
 }
 
+// seenSince reports whether there is a value that has been seen and reaches beyond a moment.
+func (z *zone) seenSince(t time.Time) bool {
+	newest, _ := z.newestSeen()
+	return newest != nil && newest.End.After(t)
+}
+
 // withCarried lays what is carried forward under the slots of a place.
 func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Time) []*intensity.Slot {
 	var basis *intensity.Basis
@@ -386,8 +392,8 @@ func (p *livePlace) why(from, to time.Time) error {
 	return errors.Join(errs...)
 }
 
-// cover asks the providers for [from, to), in order, until nothing is missing.
-func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (asked bool, err error) {
+// cover asks the providers for [from, to), in order, until nothing is missing; since: see ensure.
+func (s *source) cover(ctx context.Context, p *livePlace, from, to, since time.Time) (asked bool, err error) {
 	if p.complete(from, to) && !p.outdated(from, to) { // who is in the cache waits for nobody
 		return false, nil
 	}
@@ -396,7 +402,7 @@ func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (a
 		z, err := s.find(ctx, p, i)
 		if err == nil {
 			var did bool
-			did, err = z.ensure(ctx, from, to)
+			did, err = z.ensure(ctx, from, to, since)
 			asked = asked || did
 		}
 		if ctx.Err() != nil {

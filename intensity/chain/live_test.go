@@ -720,3 +720,57 @@ func TestWhoAnswersWhenAProviderFails(t *testing.T) {
 		}
 	}
 }
+
+// Of a provider whose newest value is two hours old, that value is carried forward, also
+// for who asks first.
+func TestWhoAsksFirstGetsTheNewestValueThatThereIs(t *testing.T) {
+	for _, span := range []time.Duration{0, 4 * time.Hour} {
+		live := newUpstream("live")
+		live.caps.MaxSpan = span
+		live.gram = func(at time.Time) float64 {
+			if at.Add(2 * time.Hour).After(time.Now()) {
+				return -1
+			}
+			return 100 + float64(at.Hour())
+		}
+		at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+			for range 3 {
+				slot, err := src.At(t.Context(), france(), time.Now())
+				require.NoError(t, err)
+				assert.Equal(t, "live", slot.Origin.Provider)
+				assert.InDelta(t, 110, slot.GramsPerKWh, 0)
+				assert.Equal(t, intensity.Extrapolated, slot.Flags)
+			}
+			asked := live.requests()
+			require.Len(t, asked, 1, "%v", asked)
+			if span == 0 {
+				assert.Equal(t, noon().Add(-6*time.Hour), asked[0].from)
+			} else {
+				assert.Equal(t, span, asked[0].to.Sub(asked[0].from))
+			}
+		}, live, yearly(lifecycle()))
+	}
+}
+
+// What is carried forward says that it could not be renewed, whoever has tried.
+func TestStaleWithoutAHandle(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		ask := func() intensity.Flags {
+			slot, err := src.At(t.Context(), france(), time.Now())
+			require.NoError(t, err)
+			assert.Equal(t, "live", slot.Origin.Provider)
+			return slot.Flags
+		}
+		assert.Zero(t, ask())
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindUpstream, 0) })
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, intensity.Extrapolated|intensity.Stale, ask())
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindNotYet, 0) })
+		time.Sleep(time.Minute)
+		assert.Equal(t, intensity.Extrapolated, ask(), "it has been asked, and has nothing newer")
+		live.set(func(u *upstream) { u.fail = nil })
+		time.Sleep(time.Hour)
+		assert.Zero(t, ask())
+	}, live, yearly(lifecycle()))
+}

@@ -293,11 +293,21 @@ func ceil(t time.Time, step time.Duration) time.Time {
 
 // ensure asks for what of [from, to) is missing. Many that want the same make one
 // request; who misses nothing waits for nobody.
-func (z *zone) ensure(ctx context.Context, from, to time.Time) (asked bool, err error) {
+//
+// Of a zone of which nothing is known since a moment, all since then is asked for: there
+// may be a value to carry forward. The zero time: no more than what is missing.
+func (z *zone) ensure(ctx context.Context, from, to, since time.Time) (asked bool, err error) {
 	if err := z.ready(ctx); err != nil {
 		return false, err
 	}
-	wanted, because := z.missing(from, to, time.Now())
+	now := time.Now()
+	wanted, because := z.missing(from, to, now)
+	if len(wanted) > 0 && since.Before(from) && !since.IsZero() && !z.seenSince(since) {
+		if span := z.up.caps.MaxSpan; span > 0 { // in one request
+			since = later(since, ceil(to, z.step()).Add(-span))
+		}
+		wanted, because = z.missing(since, to, now)
+	}
 	chunks := z.chunks(wanted)
 	errs := []error{because}
 	if len(chunks) > maxChunks {
@@ -348,9 +358,11 @@ func (z *zone) ask(ctx context.Context, chunk intensity.Gap, now time.Time) erro
 		case intensity.KindNoData, intensity.KindNotYet, intensity.KindTooOld:
 			z.empty(chunk, err, now)
 			z.remember(what, nil)
+			z.renewal(chunk, nil, now)
 			return
 		}
 		z.remember(what, err)
+		z.renewal(chunk, err, now)
 		if err == nil {
 			z.merge(s, now)
 			z.uncovered(chunk, s, now)
@@ -361,6 +373,16 @@ func (z *zone) ask(ctx context.Context, chunk intensity.Gap, now time.Time) erro
 		return nil
 	}
 	return err
+}
+
+// renewal takes down whether asking for the present failed. That we did not ask is no failure.
+func (z *zone) renewal(chunk intensity.Gap, err error, now time.Time) {
+	if _, full := errors.AsType[usedUpError](err); full || chunk.End.Before(now) {
+		return
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.stale = err != nil
 }
 
 // uncovered notes as empty what of a part an answer does not speak of.
