@@ -274,26 +274,27 @@ func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Ti
 
 // rebuild gives the handle of a place what is known now.
 func (s *source) rebuild(p *livePlace, now time.Time) {
-	if p.idle.Load() {
-		return
-	}
-	from, to, changed := s.show(p, now)
+	from, to, changed, err := s.show(p, now)
+	s.hooks.trouble(err)
 	if changed && s.hooks.Changed != nil {
 		s.hooks.Changed(p.handle, from, to)
 	}
 }
 
-// show is rebuild without its hook, and says what has changed.
-func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed bool) {
+// show is rebuild without its hooks, and says what has changed. It may do its work and
+// return an error.
+func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed bool, err error) {
 	p.rebuilding.Lock()
 	defer p.rebuilding.Unlock()
+	if p.idle.Load() {
+		return from, to, false, nil
+	}
 	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)), now.Add(atHand))
-	g, err := intensity.NewGrid(p.coarse, live)
-	if err != nil {
-		s.hooks.trouble(fmt.Errorf("live values cannot be laid on a grid: %w", err))
-		live = nil
-		if g, err = intensity.NewGrid(p.coarse, nil); err != nil {
-			return
+	g, no := intensity.NewGrid(p.coarse, live)
+	if no != nil {
+		err, live = fmt.Errorf("live values cannot be laid on a grid: %w", no), nil
+		if g, no = intensity.NewGrid(p.coarse, nil); no != nil {
+			return from, to, false, no
 		}
 	}
 	p.handle.Set(g)
@@ -301,7 +302,7 @@ func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed 
 		from, to, changed = difference(p.shown, live, now.Add(-atHand), now)
 	}
 	p.shown = live
-	return from, to, changed
+	return from, to, changed, err
 }
 
 // difference returns the shortest interval that holds all in which old and others differ,
