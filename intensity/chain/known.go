@@ -106,12 +106,18 @@ func (z *zone) settled(from, to, now time.Time) (covered, settled bool) {
 			return
 		}
 		covered = false
-		for _, h := range z.holes {
-			if !h.start.After(start) && h.end.After(start) && h.noted.Sub(h.end) > settle {
-				start = h.end
+		for settled && start.Before(end) { // holes are in no order
+			next := start
+			for i := range z.holes {
+				if h := &z.holes[i]; !h.start.After(start) && h.end.After(next) && h.noted.Sub(h.end) > settle {
+					next = h.end
+				}
 			}
+			if next.Equal(start) {
+				settled = false
+			}
+			start = next
 		}
-		settled = settled && !start.Before(end)
 	}
 	at := from
 	for _, s := range z.slots {

@@ -160,6 +160,25 @@ func TestWhatTheProviderNeverKnowsIsNotOpenForEver(t *testing.T) {
 	}
 }
 
+// Nor is what takes several requests, of which the newest comes first.
+func TestThatSeveralRequestsBringNothingIsKnown(t *testing.T) {
+	live := newUpstream("live")
+	live.caps.MaxSpan = 24 * time.Hour
+	live.gram = func(time.Time) float64 { return -1 }
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		to := noon().Add(-10 * 24 * time.Hour)
+		ask := func() bool {
+			_, open, err := recaller(t, src).Known(france(), to.Add(-72*time.Hour), to)
+			require.NoError(t, err)
+			return open
+		}
+		assert.True(t, ask())
+		time.Sleep(time.Minute)
+		assert.False(t, ask())
+		assert.Len(t, live.requests(), 3)
+	}, live, yearly(lifecycle()))
+}
+
 func TestWhatCannotBeKnownIsNotOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(u *upstream)
