@@ -774,3 +774,49 @@ func TestStaleWithoutAHandle(t *testing.T) {
 		assert.Zero(t, ask())
 	}, live, yearly(lifecycle()))
 }
+
+// otherOracle forecasts what is of another basis than its values.
+type otherOracle struct{ *upstream }
+
+func (o otherOracle) FetchForecast(_ context.Context, zone string, d time.Duration) (s intensity.Series, err error) {
+	s.From = time.Now().UTC().Truncate(time.Hour)
+	for s.To = s.From; s.To.Before(time.Now().Add(d)); s.To = s.To.Add(time.Hour) {
+		slot := o.slot(zone, s.To, 3, intensity.Predicted)
+		slot.Basis.Boundary = intensity.Direct
+		s.Slots = append(s.Slots, slot)
+	}
+	return s, nil
+}
+
+func TestAForecastOfAnotherBasisLeavesTheValues(t *testing.T) {
+	o := otherOracle{newUpstream("live")}
+	o.caps.Horizon = 24 * time.Hour
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		for range 2 {
+			s, err := src.Range(t.Context(), france(), noon().Add(-5*time.Hour), noon())
+			require.NoError(t, err)
+			assert.Len(t, s.Slots, 5)
+			s, err = src.Forecast(t.Context(), france(), 5*time.Hour)
+			require.NoError(t, err)
+			assert.Equal(t, intensity.Direct, s.Slots[0].Basis.Boundary)
+		}
+		assert.Len(t, o.requests(), 1, "they are in the cache")
+	}, o)
+}
+
+func TestWhoAsksWhileTheSourceIsClosedIsTold(t *testing.T) {
+	live := newUpstream("live")
+	live.wait = 10 * time.Second
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		done := make(chan error)
+		go func() {
+			_, err := src.At(t.Context(), france(), time.Now())
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		require.NoError(t, src.Close())
+		err := <-done
+		require.ErrorIs(t, err, chain.ErrClosed)
+		assert.NotErrorIs(t, err, context.Canceled, "that would be of its own context")
+	}, live)
+}

@@ -267,3 +267,19 @@ func TestAHandleHasItsValueBeforeTheForecast(t *testing.T) {
 		assert.Equal(t, intensity.Predicted, h.Peek(noon().Add(time.Hour)).Quality)
 	}, l)
 }
+
+// What a forecast brings when nobody waits for it any more is there for who asks next.
+func TestAForecastThatNobodyWaitedForIsKept(t *testing.T) {
+	l := lateOracle{&oracle{upstream: newUpstream("live")}}
+	l.caps.Horizon = 24 * time.Hour
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		for range 3 {
+			_, err := src.Forecast(within(t, time.Second), france(), 5*time.Hour)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		time.Sleep(30 * time.Second)
+		_, err := src.Forecast(within(t, time.Second), france(), 5*time.Hour)
+		require.NoError(t, err)
+		assert.Equal(t, 1, l.forecasts)
+	}, l)
+}

@@ -114,7 +114,7 @@ func (u *upstream) fetch(ctx context.Context, zone string, from, to time.Time, d
 }
 
 // forecast is Forecaster.FetchForecast, likewise.
-func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Duration) (intensity.Series, error) {
+func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Duration, done func(intensity.Series, error)) (intensity.Series, error) {
 	f, ok := u.provider.(intensity.Forecaster)
 	if !ok {
 		return intensity.Series{}, u.fail(intensity.KindNoData, zone, "it does not forecast")
@@ -122,7 +122,7 @@ func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Durat
 	key := fmt.Sprintf("%s +%d", zone, horizon)
 	return u.once(ctx, key, route{zone, future}, func(ctx context.Context) (intensity.Series, error) {
 		return f.FetchForecast(ctx, zone, horizon)
-	}, func(intensity.Series, error) {})
+	}, done)
 }
 
 // probe lets a provider find out once what its credential may do.
@@ -220,8 +220,16 @@ func (u *upstream) zoneOf(ctx context.Context, loc intensity.Location) (string, 
 	return zone, u.timedOut("", err)
 }
 
-// timedOut gives an error of a request whose time was over a kind.
+// timedOut gives an error of a request whose time was over a kind, or tells that the
+// source was closed meanwhile.
 func (u *upstream) timedOut(zone string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		select {
+		case <-u.ended:
+			return ErrClosed
+		default:
+		}
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin)
 	}
@@ -372,7 +380,7 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 	if errors.Is(err, context.DeadlineExceeded) && before != nil { // in the pause before the next try
 		err = before
 	}
-	return s, err
+	return s, u.timedOut(zone, err)
 }
 
 // admitted is the key of a context whose first request has been waited for.

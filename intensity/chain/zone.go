@@ -31,10 +31,7 @@ type zone struct {
 	turn   chan struct{} // held by who asks, so that the others find what it brings
 	loaded chan struct{} // closed when what was stored is there, or will not come
 
-	ahead      chan struct{} // like turn, for forecasts, and guards what follows
-	foreseen   intensity.Series
-	foreseenAt time.Time
-	horizon    time.Duration
+	ahead chan struct{} // like turn, for forecasts
 
 	mu     sync.Mutex
 	slots  []*intensity.Slot   // sorted, without overlaps, of one basis
@@ -42,6 +39,10 @@ type zone struct {
 	failed [future + 1]failure // by what was asked for
 	stale  bool                // asking for the present failed last
 	dirty  bool                // there is something to store
+
+	foreseen   intensity.Series // the newest forecast
+	foreseenAt time.Time
+	horizon    time.Duration
 
 	// Of the refresher.
 	due      time.Time
@@ -484,22 +485,43 @@ func (z *zone) foresee(ctx context.Context, horizon time.Duration) (intensity.Se
 		return intensity.Series{}, ctx.Err()
 	}
 	now := time.Now()
-	fresh := now.Sub(z.foreseenAt) < min(z.step(), time.Hour) && z.horizon >= horizon && !z.foreseen.To.Before(now.Add(horizon))
-	if z.foreseenAt.IsZero() || !fresh {
+	s, fresh := z.known(horizon, now)
+	if !fresh {
 		if err := z.failing(future, now); err != nil {
 			return intensity.Series{}, err
 		}
-		s, err := z.up.forecast(ctx, z.name, horizon)
-		if _, full := errors.AsType[usedUpError](err); ctx.Err() == nil && !full {
-			z.remember(future, err)
-		}
-		if err != nil {
+		var err error
+		if s, err = z.up.forecast(ctx, z.name, horizon, func(s intensity.Series, err error) { z.foresaw(s, err, horizon, now) }); err != nil {
 			return intensity.Series{}, err
 		}
-		z.foreseen, z.foreseenAt, z.horizon = s, now, horizon
+	}
+	return from(s, now, now.Add(horizon), z.up.depth), nil
+}
+
+// known returns the newest forecast, and whether it is new enough.
+func (z *zone) known(horizon time.Duration, now time.Time) (_ intensity.Series, fresh bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.foreseen, !z.foreseenAt.IsZero() && now.Sub(z.foreseenAt) < min(z.step(), time.Hour) &&
+		z.horizon >= horizon && !z.foreseen.To.Before(now.Add(horizon))
+}
+
+// foresaw takes over what a request for a forecast brought, for whoever asks next.
+func (z *zone) foresaw(s intensity.Series, err error, horizon time.Duration, now time.Time) {
+	if _, full := errors.AsType[usedUpError](err); full {
+		return
+	}
+	z.remember(future, err)
+	if err != nil {
+		return
+	}
+	z.mu.Lock()
+	z.foreseen, z.foreseenAt, z.horizon = s, now, horizon
+	other := len(s.Slots) > 0 && len(z.slots) > 0 && s.Slots[0].Basis != z.slots[0].Basis
+	z.mu.Unlock()
+	if !other { // nothing is put beside values of another basis, nor in their place
 		z.merge(intensity.Series{From: s.From, To: s.To, Slots: s.Slots}, now)
 	}
-	return from(z.foreseen, now, now.Add(horizon), z.up.depth), nil
 }
 
 // from returns what of a series has not ended at a moment and begins before another, in
