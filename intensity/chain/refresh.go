@@ -62,6 +62,9 @@ func (s *source) zone(u *upstream, name string) *zone {
 	}
 	z, ok = s.leaving[k]
 	if !ok {
+		z, ok = s.held(k)
+	}
+	if !ok {
 		z = newZone(u, name)
 		if s.store == nil || !s.calls.run(background, func() { s.load(z) }) {
 			close(z.loaded)
@@ -72,6 +75,22 @@ func (s *source) zone(u *upstream, name string) *zone {
 	}
 	s.storeEvicted()
 	return z
+}
+
+// held returns a zone that has been forgotten, but not by a place: of each there is one,
+// or only one of them would get what is asked for. The mutex is held.
+func (s *source) held(k zoneKey) (*zone, bool) {
+	for _, a := range s.places.Values() {
+		if a.live == nil {
+			continue
+		}
+		for _, z := range a.live.known() {
+			if z.up == k.upstream && z.name == k.name {
+				return z, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // load takes over what was stored of a zone.
