@@ -60,7 +60,8 @@ func (p *livePlace) open(from, to, now time.Time) (open, wanted bool) {
 			continue
 		case !z.isReady():
 			return true, wanted
-		case z.up.refuses(route{z.name, whatOf(from)}, now):
+		}
+		if _, no := z.up.refuses(route{z.name, whatOf(from)}, now); no {
 			continue
 		}
 		covered, settled := z.settled(from, to, now)
@@ -76,16 +77,17 @@ func (p *livePlace) open(from, to, now time.Time) (open, wanted bool) {
 	return open, wanted
 }
 
-// refuses reports whether what is asked of a zone is not in the plan.
-func (u *upstream) refuses(r route, now time.Time) bool {
+// refuses reports whether what is asked of a zone is not in the plan, and until when that
+// is taken to be so.
+func (u *upstream) refuses(r route, now time.Time) (until time.Time, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, r := range [...]route{r, {zone: r.zone}} {
 		if no, ok := u.zones[r]; ok && now.Before(no.until) {
-			return true
+			return no.until, true
 		}
 	}
-	return false
+	return time.Time{}, false
 }
 
 // settled reports whether there are slots for all of [from, to), and whether no better

@@ -136,7 +136,11 @@ func (s *source) find(ctx context.Context, p *livePlace, i int) (*zone, error) {
 	case intensity.KindZone, intensity.KindBasis, intensity.KindPlan: // places and plans change, if rarely
 		f.final, wait = true, refusedFor
 	}
-	f.again = time.Now().Add(wait)
+	now := time.Now()
+	f.again = now.Add(wait)
+	if l, ok := u.found(locationKey(p.query.Location), now); ok { // it may be of yesterday
+		f.again = l.until
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.found[i] = f

@@ -699,3 +699,41 @@ func TestPolicyThatThereIsNothingIsAnAnswer(t *testing.T) {
 		})
 	}
 }
+
+// That a refusal is remembered does not make it last.
+func TestPolicyARefusedZoneIsAskedForADayLater(t *testing.T) {
+	live := newUpstream("live")
+	live.wait, live.fail = time.Second, failing("live", intensity.KindPlan, 0)
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		h, err := src.Handle(france())
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		live.set(func(u *upstream) { u.fail = nil })
+		for range 24 {
+			time.Sleep(time.Hour)
+			h.Peek(time.Now())
+		}
+		require.NotNil(t, h.Peek(time.Now()))
+		assert.Equal(t, "live", h.Peek(time.Now()).Origin.Provider)
+	}, live, yearly(lifecycle()))
+}
+
+// Nor that it is told to another place, which is found likewise.
+func TestPolicyARefusedLocationIsAskedForADayLater(t *testing.T) {
+	s := &slowResolver{upstream: newUpstream("live")}
+	s.caps.Locates = true
+	s.resolve = func() error { return &intensity.Error{Kind: intensity.KindZone, Provider: "live"} }
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		_, err := src.At(t.Context(), france(), begin())
+		require.ErrorIs(t, err, intensity.KindZone)
+		time.Sleep(23 * time.Hour)
+		q := france()
+		q.MaxStale = time.Hour
+		_, err = src.At(t.Context(), q, begin())
+		require.ErrorIs(t, err, intensity.KindZone)
+		s.resolve = nil
+		time.Sleep(time.Hour)
+		_, err = src.At(t.Context(), q, begin())
+		require.NoError(t, err)
+	}, s)
+}

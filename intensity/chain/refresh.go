@@ -395,6 +395,9 @@ func (z *zone) next(now time.Time, err error) time.Time {
 			return regular
 		}
 	case intensity.KindZone, intensity.KindPlan:
+		if until, ok := z.up.refuses(route{z.name, present}, now); ok { // it may be of yesterday
+			return until
+		}
 		return now.Add(refusedFor)
 	case intensity.KindAuth, intensity.KindConfig:
 		return now.Add(authFirst)
