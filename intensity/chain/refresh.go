@@ -292,13 +292,16 @@ func (s *source) refreshZone(z *zone) {
 	}
 	release := sync.OnceFunc(func() { <-z.up.turns })
 	defer release()
-	ctx, err := z.up.admit(s.ctx) // the last thing before the request, or the rate is not kept
+	ctx, leave, err := z.admit(s.ctx)
 	if err != nil {
 		return // the source is closed
 	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, 2*requestWithin)
 	defer cancel()
-	now, err := z.renew(ctx)
+	now := time.Now()
+	err = z.renew(ctx, now)
+	leave()
 	release()
 	if s.ctx.Err() != nil {
 		return
@@ -313,21 +316,38 @@ func (s *source) refreshZone(z *zone) {
 	}
 }
 
-// renew asks for the last day.
-func (z *zone) renew(ctx context.Context) (now time.Time, err error) {
-	select {
-	case z.turn <- struct{}{}:
-		defer func() { <-z.turn }()
-	case <-ctx.Done():
-		return time.Now(), ctx.Err()
+// admit waits for the rate and for the zone, and returns a context for one request at once:
+// one that is made later than it was admitted comes too close to the next. leave may be
+// called twice.
+func (z *zone) admit(ctx context.Context) (_ context.Context, leave func(), err error) {
+	for {
+		admitted, err := z.up.admit(ctx)
+		if err != nil {
+			return ctx, nil, err
+		}
+		leave := sync.OnceFunc(func() { <-z.turn })
+		select {
+		case z.turn <- struct{}{}:
+			return admitted, leave, nil
+		default: // somebody asks for it right now
+		}
+		select {
+		case z.turn <- struct{}{}:
+			leave()
+		case <-ctx.Done():
+			return ctx, nil, ctx.Err()
+		}
 	}
-	now = time.Now()
+}
+
+// renew asks for the last day. The turn is held.
+func (z *zone) renew(ctx context.Context, now time.Time) error {
 	step := z.step()
 	chunk := intensity.Gap{Start: floor(now.Add(-recently), step), End: ceil(now.Add(1), step)}
 	if span := z.up.caps.MaxSpan; span > 0 && chunk.End.Sub(chunk.Start) > span {
 		chunk.Start = chunk.End.Add(-span)
 	}
-	return now, z.ask(ctx, chunk, now)
+	return z.ask(ctx, chunk, now)
 }
 
 // lookAhead asks for the next hours, so that a value is there when the hour turns.
