@@ -132,9 +132,7 @@ func (z *zone) settled(from, to, now time.Time) (covered, settled bool) {
 		gap(at, s.Start)
 		at = s.End
 		switch s.Quality {
-		case intensity.Predicted:
-			settled = false
-		case intensity.Estimated, intensity.Preliminary:
+		case intensity.Predicted, intensity.Estimated, intensity.Preliminary:
 			settled = settled && !s.Origin.FetchedAt.Before(s.End.Add(settle))
 		case intensity.Measured, intensity.Periodic, intensity.Assumed:
 		}

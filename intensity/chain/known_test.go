@@ -263,3 +263,46 @@ func BenchmarkKnown(b *testing.B) {
 		}
 	}
 }
+
+// foreseer never says anything but forecasts, as the Carbon Intensity API does of regions.
+type foreseer struct{ *upstream }
+
+func (p foreseer) Fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
+	s, err := p.upstream.Fetch(ctx, zone, from, to)
+	for _, slot := range s.Slots {
+		slot.Quality = intensity.Predicted
+	}
+	return s, err
+}
+
+// It is asked for what has happened each quarter of an hour if somebody wants to know, then
+// once a day, and is not expected to know better for ever.
+func TestWhatIsNeverMoreThanForeseen(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{MaxIdle: 30 * 24 * time.Hour}, func(t *testing.T, src intensity.Source) {
+		hour := noon().Add(-2 * time.Hour)
+		for range 20 {
+			s, err := src.Range(t.Context(), france(), hour, hour.Add(time.Hour))
+			require.NoError(t, err)
+			require.Equal(t, intensity.Predicted, s.Slots[0].Quality)
+			_, open := one(t, src, hour)
+			assert.True(t, open)
+			time.Sleep(time.Second)
+		}
+		assert.Len(t, live.requests(), 1)
+		time.Sleep(15 * time.Minute)
+		_, err := src.Range(t.Context(), france(), hour, hour.Add(time.Hour))
+		require.NoError(t, err)
+		assert.Len(t, live.requests(), 2)
+
+		time.Sleep(96 * time.Hour) // settled after 72
+		one(t, src, hour)
+		time.Sleep(time.Second)
+		for range 20 {
+			_, open := one(t, src, hour)
+			assert.False(t, open)
+			time.Sleep(time.Minute)
+		}
+		assert.Len(t, live.requests(), 3)
+	}, foreseer{live})
+}

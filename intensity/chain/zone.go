@@ -175,10 +175,7 @@ func (z *zone) note(g intensity.Gap, now time.Time) {
 	if !g.Start.Before(g.End) {
 		return
 	}
-	wait := emptyRecently
-	if settle := max(z.up.caps.Settle, 24*time.Hour); now.Sub(g.End) > settle {
-		wait = emptyLong
-	}
+	wait := z.emptyFor(g.End, now)
 	z.holes = slices.DeleteFunc(z.holes, func(h hole) bool {
 		return !h.until.After(now) || !h.start.Before(g.Start) && !h.end.After(g.End)
 	})
@@ -186,6 +183,14 @@ func (z *zone) note(g intensity.Gap, now time.Time) {
 		z.holes = slices.Delete(z.holes, 0, len(z.holes)/2)
 	}
 	z.holes = append(z.holes, hole{g.Start, g.End, now, now.Add(wait), g.Err})
+}
+
+// emptyFor is for how long nobody asks again for what has no value that was seen.
+func (z *zone) emptyFor(end, now time.Time) time.Duration {
+	if now.Sub(end) > max(z.up.caps.Settle, 24*time.Hour) {
+		return emptyLong
+	}
+	return emptyRecently
 }
 
 // missing returns what of [from, to) is neither known nor known to be empty, nor out of
@@ -222,12 +227,13 @@ func (z *zone) missing(from, to, now time.Time) (wanted []intensity.Gap, because
 }
 
 // outdated reports whether the provider may know better by now: what was predicted has
-// happened, what was estimated or preliminary may have been settled. The latter is asked
-// once a day, if somebody wants to know.
+// happened, what was estimated or preliminary may have been settled. The former is asked
+// like what is empty, the latter once a day, if somebody wants to know.
 func (z *zone) outdated(s *intensity.Slot, now time.Time) bool {
 	switch s.Quality {
 	case intensity.Predicted:
-		return !s.End.After(now)
+		at := s.Origin.FetchedAt
+		return !s.End.After(now) && (at.Before(s.End) || now.Sub(at) > z.emptyFor(s.End, now))
 	case intensity.Estimated:
 		return now.Sub(s.Origin.FetchedAt) > emptyLong
 	case intensity.Preliminary:
