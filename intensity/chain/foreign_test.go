@@ -334,7 +334,7 @@ func TestAHookMayAsk(t *testing.T) {
 		var changed, trouble atomic.Bool
 		ask := func(once *atomic.Bool, hour time.Time) {
 			if once.CompareAndSwap(false, true) {
-				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second) //nolint:usetesting // that of the test is not of the bubble
 				defer cancel()
 				_, err := src.Handle(france())
 				assert.NoError(t, err)

@@ -107,7 +107,7 @@ func TestAZoneIsOneForAllItsPlaces(t *testing.T) {
 	at(t, chain.Config{MaxZones: 1, Store: store}, func(t *testing.T, src intensity.Source) {
 		one, err := src.Handle(france())
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		time.Sleep(10 * time.Minute) // 12:20: behind the moment of each hour at which it is asked
 		_, err = src.At(t.Context(), zoneq("DE"), begin()) // the cache holds this one now
 		require.NoError(t, err)
 		q := france()
