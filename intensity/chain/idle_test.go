@@ -107,7 +107,7 @@ func TestAZoneIsOneForAllItsPlaces(t *testing.T) {
 	at(t, chain.Config{MaxZones: 1, Store: store}, func(t *testing.T, src intensity.Source) {
 		one, err := src.Handle(france())
 		require.NoError(t, err)
-		time.Sleep(10 * time.Minute) // 12:20: behind the moment of each hour at which it is asked
+		time.Sleep(10 * time.Minute)                       // 12:20: behind the moment of each hour at which it is asked
 		_, err = src.At(t.Context(), zoneq("DE"), begin()) // the cache holds this one now
 		require.NoError(t, err)
 		q := france()
@@ -142,5 +142,28 @@ func TestAHandleThatIsReadIsNotForgotten(t *testing.T) {
 		same, err := src.Handle(france())
 		require.NoError(t, err)
 		assert.Same(t, h, same)
+	}, live)
+}
+
+// What was asked for is stored within minutes, for the program may not come to Close.
+func TestWhatIsAskedForIsStoredBeforeTheEnd(t *testing.T) {
+	live, store := newUpstream("live"), &memory{}
+	at(t, chain.Config{Store: store}, func(t *testing.T, src intensity.Source) {
+		for i := range 3 {
+			_, err := src.At(t.Context(), france(), noon().Add(-time.Duration(i)*50*time.Hour))
+			require.NoError(t, err)
+		}
+		time.Sleep(2*time.Minute + time.Second)
+		again, err := chain.New(chain.Config{Store: store}, live)
+		require.NoError(t, err)
+		n := len(live.requests())
+		for i := range 3 {
+			_, err := again.At(t.Context(), france(), noon().Add(-time.Duration(i)*50*time.Hour))
+			require.NoError(t, err)
+		}
+		assert.Len(t, live.requests(), n)
+		_, sets, _ := store.counts()
+		assert.LessOrEqual(t, sets, 3, "at most each minute")
+		require.NoError(t, again.Close())
 	}, live)
 }

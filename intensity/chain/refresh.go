@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	parallel   = 4 // requests of the background to one provider at the same time
-	firstAgain = time.Minute
-	mostAgain  = 30 * time.Minute
-	storeAgain = time.Minute // between two writes of what has not changed much
+	parallel    = 4 // requests of the background to one provider at the same time
+	firstAgain  = time.Minute
+	mostAgain   = 30 * time.Minute
+	storeAgain  = time.Minute      // between two writes of what has not changed much
+	storeFailed = 15 * time.Minute // and after one that failed
 )
 
 // begin starts the background with the first live place. The mutex is held.
@@ -202,6 +203,9 @@ func (s *source) refresh() {
 			} else if !at.IsZero() {
 				next = earlier(next, at)
 			}
+		}
+		for _, z := range s.unstored(now) { // also what nobody has a Handle of
+			j.start(storeOf{z}, func() { s.hooks.trouble(s.keep(context.WithoutCancel(s.ctx), z, false)) })
 		}
 		for _, z := range s.wanted(now) {
 			if j.running[z] {
