@@ -237,7 +237,7 @@ func (s *source) At(ctx context.Context, q intensity.Query, t time.Time) (*inten
 }
 
 // liveAt asks the providers for the slot around t, unless it is known, and for the last
-// hours where t is about now and they are not: the provider's newest value may be of then.
+// day where t is about now and that is not: the provider's newest value may be of then.
 func (s *source) liveAt(ctx context.Context, p *livePlace, t time.Time) (*intensity.Slot, error) {
 	since := time.Now().Add(-min(p.maxStale(), recently))
 	if t.Before(since) {

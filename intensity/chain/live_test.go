@@ -744,7 +744,7 @@ func TestWhoAsksFirstGetsTheNewestValueThatThereIs(t *testing.T) {
 			asked := live.requests()
 			require.Len(t, asked, 1, "%v", asked)
 			if span == 0 {
-				assert.Equal(t, noon().Add(-6*time.Hour), asked[0].from)
+				assert.Equal(t, noon().Add(-24*time.Hour), asked[0].from, "as the background asks")
 			} else {
 				assert.Equal(t, span, asked[0].to.Sub(asked[0].from))
 			}

@@ -301,15 +301,17 @@ func ceil(t time.Time, step time.Duration) time.Time {
 // ensure asks for what of [from, to) is missing. Many that want the same make one
 // request; who misses nothing waits for nobody.
 //
-// Of a zone of which nothing is known since a moment, all since then is asked for: there
-// may be a value to carry forward. The zero time: no more than what is missing.
+// Of a zone of which nothing is known since a moment, the last day is asked for, as the
+// background does: there may be a value to carry forward. The zero time: no more than what
+// is missing.
 func (z *zone) ensure(ctx context.Context, from, to, since time.Time) (asked bool, err error) {
 	if err := z.ready(ctx); err != nil {
 		return false, err
 	}
 	now := time.Now()
 	wanted, because := z.missing(from, to, now)
-	if len(wanted) > 0 && since.Before(from) && !since.IsZero() && !z.seenSince(since) {
+	if len(wanted) > 0 && !since.IsZero() && !z.seenSince(since) {
+		since = earlier(now.Add(-recently), from)
 		if span := z.up.caps.MaxSpan; span > 0 { // in one request
 			since = later(since, ceil(to, z.step()).Add(-span))
 		}
