@@ -27,7 +27,7 @@
 //
 // # Using it in a hot path
 //
-// Take one [Handle] for each place and keep it. [Handle.Peek] is one atomic load
+// Take one [Handle] for each place and keep it. [Handle.Peek] is two atomic loads
 // and one look-up; [Handle.Each] cuts an amount of energy at the borders of the
 // slots. Neither waits, locks or allocates. For work over a whole [Series] use
 // [Integrate].

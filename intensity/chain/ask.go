@@ -32,7 +32,10 @@ func (s *source) ask(q intensity.Query) answer {
 	if len(live.upstreams) == 0 {
 		return answer{handle: h}
 	}
-	live.handle, live.zones, live.turn = h, make([]*zone, len(live.upstreams)), make(chan struct{}, 1)
+	live.handle, live.found = h, make([]finding, len(live.upstreams))
+	for i := range live.found {
+		live.found[i].turn = make(chan struct{}, 1)
+	}
 	return answer{handle: h, live: live}
 }
 

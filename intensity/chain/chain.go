@@ -40,11 +40,12 @@ import (
 // Config of a chain. The zero value is usable.
 type Config struct {
 	// MaxPlaces bounds how many places and bases are remembered, the least recently
-	// asked being forgotten first; 0 means 1024. A Handle that has been forgotten
+	// asked or read being forgotten first; 0 means 1024. A Handle that has been forgotten
 	// keeps answering, but is not shared and not renewed any more.
 	MaxPlaces int
-	// MaxZones bounds the zones of live providers that are remembered; 0 means 1024. Each
-	// has at most 20,000 slots of some 300 bytes, a day of hours as a rule.
+	// MaxZones bounds the zones of live providers that are remembered beside those of the
+	// places that are; 0 means 1024. Each has at most 20,000 slots of some 300 bytes, a day
+	// of hours as a rule.
 	MaxZones int
 	// MaxIdle is for how long a place or zone that nobody asks for is kept up; 0 means 48 h.
 	// A Handle that was not read for so long is not renewed, and the values of a zone that
@@ -235,9 +236,14 @@ func (s *source) At(ctx context.Context, q intensity.Query, t time.Time) (*inten
 	return nil, noData("nothing is known for %s", t.UTC().Format(time.RFC3339))
 }
 
-// liveAt asks the providers for the day around t, unless it is known.
+// liveAt asks the providers for the slot around t, unless it is known, and for the last
+// day where t is about now and that is not: the provider's newest value may be of then.
 func (s *source) liveAt(ctx context.Context, p *livePlace, t time.Time) (*intensity.Slot, error) {
-	asked, because := s.cover(ctx, p, t, t.Add(1))
+	since := time.Now().Add(-min(p.maxStale(), recently))
+	if t.Before(since) {
+		since = time.Time{}
+	}
+	asked, because := s.cover(ctx, p, t, t.Add(1), since)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -281,7 +287,7 @@ func (s *source) Range(ctx context.Context, q intensity.Query, from, to time.Tim
 	} else {
 		var because error
 		if from.Before(to) {
-			asked, because = s.cover(ctx, a.live, from, to)
+			asked, because = s.cover(ctx, a.live, from, to, time.Time{})
 		}
 		if ctx.Err() != nil {
 			return intensity.Series{}, ctx.Err()
@@ -340,8 +346,13 @@ func (s *source) Close() error { return s.close() }
 func (s *source) end() error {
 	s.mu.Lock()
 	s.closed = true
-	s.places.Purge()
 	zones := s.zones.Values()
+	for _, a := range s.places.Values() {
+		if a.live != nil {
+			zones = append(zones, a.live.known()...) // some may have been forgotten otherwise
+		}
+	}
+	s.places.Purge()
 	s.mu.Unlock()
 	s.stop()
 	late := s.calls.close(closeWithin)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,6 +288,71 @@ func TestAHookThatEndsItsGoroutineHoldsUpNobody(t *testing.T) {
 		_, err = src.At(t.Context(), france(), time.Now())
 		require.NoError(t, err)
 	}, newUpstream("live"))
+}
+
+// Nor does one that goes wrong on the one request that finds out whether a provider is back.
+func TestAHookThatEndsItsGoroutineDoesNotSuspendAProvider(t *testing.T) {
+	live, quit := newUpstream("live"), false
+	live.fail = failing("live", intensity.KindUpstream, 0)
+	hooks := chain.Hooks{Request: func(string, string, time.Duration, error) {
+		if quit {
+			runtime.Goexit()
+		}
+	}}
+	at(t, chain.Config{Hooks: hooks}, func(t *testing.T, src intensity.Source) {
+		for i := range 3 {
+			_, err := src.At(t.Context(), zoneq(fmt.Sprint(i)), begin())
+			require.ErrorIs(t, err, intensity.KindUpstream)
+		}
+		time.Sleep(2 * time.Minute)
+		live.set(func(u *upstream) { u.fail = nil })
+		quit = true
+		_, err := src.At(t.Context(), france(), begin())
+		require.Error(t, err)
+		quit = false
+		_, err = src.At(t.Context(), zoneq("DE"), begin())
+		require.NoError(t, err)
+	}, live)
+}
+
+// blips is an upstream of slots so short that they fit no Handle.
+type blips struct{ *upstream }
+
+func (b blips) Fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
+	series, err := b.upstream.Fetch(ctx, zone, from, to)
+	for _, s := range series.Slots {
+		s.End = s.Start.Add(time.Millisecond)
+		series.Gaps = append(series.Gaps, intensity.Gap{Start: s.End, End: s.Start.Add(time.Hour), Err: intensity.KindNoData})
+	}
+	return series, err
+}
+
+// No hook is called while anything is locked: it may ask the source that calls it.
+func TestAHookMayAsk(t *testing.T) {
+	for _, live := range []intensity.Provider{newUpstream("live"), blips{newUpstream("live")}} {
+		var src intensity.Source
+		var changed, trouble atomic.Bool
+		ask := func(once *atomic.Bool, hour time.Time) {
+			if once.CompareAndSwap(false, true) {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second) //nolint:usetesting // that of the test is not of the bubble
+				defer cancel()
+				_, err := src.Handle(france())
+				assert.NoError(t, err)
+				_, err = src.At(ctx, france(), hour) // makes a request
+				assert.NoError(t, err)
+			}
+		}
+		hooks := chain.Hooks{
+			Changed: func(*intensity.Handle, time.Time, time.Time) { ask(&changed, noon().Add(-48*time.Hour)) },
+			Trouble: func(error) { ask(&trouble, noon().Add(-72*time.Hour)) },
+		}
+		at(t, chain.Config{Hooks: hooks}, func(t *testing.T, s intensity.Source) {
+			src = s
+			_, err := src.At(t.Context(), france(), time.Now())
+			require.NoError(t, err)
+			assert.True(t, changed.Load() || trouble.Load())
+		}, live, yearly(lifecycle()))
+	}
 }
 
 // wrongStore panics, or ends its goroutine.

@@ -7,7 +7,9 @@ import (
 )
 
 // Hooks tell what a Source does, for the telemetry of the program around it. All may be
-// nil. They are called from many goroutines and must not block.
+// nil. They are called from many goroutines, without a lock, and must not block: Request is
+// called before those who wait for the request are told, so it may ask the Source for a
+// Handle or what is Known, but not for what may need a request.
 type Hooks struct {
 	// Request is called after each request to a provider: what it was for, how long it
 	// took, and how it failed (errors.Is finds the Kind).

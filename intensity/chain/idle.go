@@ -18,10 +18,12 @@ func (s *source) sweep(now time.Time) (again []*livePlace) {
 			z.use(time.Unix(0, p.used.Load()))
 		}
 	}
+	lost := make(map[*zone]bool)
 	for _, p := range places {
 		for _, z := range p.known() {
 			if z.unused(now) > s.maxIdle {
 				p.lose(z)
+				lost[z] = true
 			}
 		}
 	}
@@ -30,10 +32,30 @@ func (s *source) sweep(now time.Time) (again []*livePlace) {
 	for _, z := range s.zones.Values() {
 		if z.unused(now) > s.maxIdle {
 			s.zones.Remove(zoneKey{z.up, z.name})
+			delete(lost, z)
 		}
 	}
+	for z := range lost { // the cache had let go of it before
+		s.evicted = append(s.evicted, z)
+	}
+	s.touch(now)
 	s.storeEvicted()
 	return again
+}
+
+// touch counts a Handle that has been read as asked for, so that it is not the first to be
+// forgotten when many other places are. The mutex is held.
+func (s *source) touch(now time.Time) {
+	for _, k := range s.places.Keys() {
+		a, _ := s.places.Peek(k)
+		if a.live == nil || a.live.used.Load() != now.UnixNano() {
+			continue
+		}
+		s.places.Get(k)
+		for _, z := range a.live.known() {
+			s.zones.Get(zoneKey{z.up, z.name})
+		}
+	}
 }
 
 // look finds out whether the Handle of a place is read, and whether that is again.
@@ -64,12 +86,9 @@ func (s *source) forget(p *livePlace) {
 func (p *livePlace) lose(z *zone) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, known := range p.zones {
-		if known == z {
-			zones := append([]*zone(nil), p.zones...)
-			zones[i] = nil
-			p.zones, p.resolved, p.again = zones, false, time.Time{}
-			return
+	for i := range p.found {
+		if f := &p.found[i]; f.zone == z {
+			f.zone, f.again = nil, time.Time{}
 		}
 	}
 }

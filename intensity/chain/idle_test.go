@@ -1,6 +1,7 @@
 package chain_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,5 +98,72 @@ func TestTwoPlacesOfOneZone(t *testing.T) {
 		time.Sleep(61 * time.Second)
 		assert.InDelta(t, 112, unread.Peek(noon()).GramsPerKWh, 0)
 		assert.LessOrEqual(t, len(live.requests()), n+1, "nothing had to be asked for")
+	}, live)
+}
+
+// Two places have one zone, whether the cache of zones has let go of it or not.
+func TestAZoneIsOneForAllItsPlaces(t *testing.T) {
+	live, store := newUpstream("live"), &memory{}
+	at(t, chain.Config{MaxZones: 1, Store: store}, func(t *testing.T, src intensity.Source) {
+		one, err := src.Handle(france())
+		require.NoError(t, err)
+		time.Sleep(10 * time.Minute)                       // 12:20: behind the moment of each hour at which it is asked
+		_, err = src.At(t.Context(), zoneq("DE"), begin()) // the cache holds this one now
+		require.NoError(t, err)
+		q := france()
+		q.MaxStale = time.Hour
+		other, err := src.Handle(q)
+		require.NoError(t, err)
+		for range 20 {
+			time.Sleep(time.Hour)
+			a, b := one.Peek(time.Now()), other.Peek(time.Now())
+			require.NotNil(t, a)
+			require.NotNil(t, b)
+			require.Equal(t, *a, *b)
+			require.Zero(t, b.Flags)
+		}
+		assert.InDelta(t, 22, len(live.requests()), 1, "one each hour")
+	}, live)
+}
+
+// A Handle that is read stays, however many other places are asked for.
+func TestAHandleThatIsReadIsNotForgotten(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{MaxPlaces: 10, MaxZones: 10}, func(t *testing.T, src intensity.Source) {
+		h, err := src.Handle(france())
+		require.NoError(t, err)
+		for i := range 200 {
+			_, err := src.At(t.Context(), zoneq(fmt.Sprint(i)), begin())
+			require.NoError(t, err)
+			time.Sleep(2 * time.Minute)
+			require.NotNil(t, h.Peek(time.Now()))
+		}
+		assert.Zero(t, h.Peek(time.Now()).Flags, "it has been renewed until now")
+		same, err := src.Handle(france())
+		require.NoError(t, err)
+		assert.Same(t, h, same)
+	}, live)
+}
+
+// What was asked for is stored within minutes, for the program may not come to Close.
+func TestWhatIsAskedForIsStoredBeforeTheEnd(t *testing.T) {
+	live, store := newUpstream("live"), &memory{}
+	at(t, chain.Config{Store: store}, func(t *testing.T, src intensity.Source) {
+		for i := range 3 {
+			_, err := src.At(t.Context(), france(), noon().Add(-time.Duration(i)*50*time.Hour))
+			require.NoError(t, err)
+		}
+		time.Sleep(2*time.Minute + time.Second)
+		again, err := chain.New(chain.Config{Store: store}, live)
+		require.NoError(t, err)
+		n := len(live.requests())
+		for i := range 3 {
+			_, err := again.At(t.Context(), france(), noon().Add(-time.Duration(i)*50*time.Hour))
+			require.NoError(t, err)
+		}
+		assert.Len(t, live.requests(), n)
+		_, sets, _ := store.counts()
+		assert.LessOrEqual(t, sets, 3, "at most each minute")
+		require.NoError(t, again.Close())
 	}, live)
 }

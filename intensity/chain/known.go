@@ -48,17 +48,20 @@ func (s *source) Known(q intensity.Query, from, to time.Time) (series intensity.
 // be asked for them now.
 func (p *livePlace) open(from, to, now time.Time) (open, wanted bool) {
 	p.mu.Lock()
-	zones, due := p.zones, !p.resolved && !now.Before(p.again)
-	lacking := !p.resolved && (due || !p.refused)
+	found := slices.Clone(p.found)
 	p.mu.Unlock()
-	for _, z := range zones {
+	for i := range found {
+		f := &found[i]
+		z := f.zone
 		switch {
 		case z == nil:
-			open, wanted = open || lacking, wanted || due
+			due := !now.Before(f.again)
+			open, wanted = open || due || !f.final, wanted || due
 			continue
 		case !z.isReady():
 			return true, wanted
-		case z.up.refuses(route{z.name, whatOf(from)}, now):
+		}
+		if _, no := z.up.refuses(route{z.name, whatOf(from)}, now); no {
 			continue
 		}
 		covered, settled := z.settled(from, to, now)
@@ -67,23 +70,24 @@ func (p *livePlace) open(from, to, now time.Time) (open, wanted bool) {
 			gaps, _ := z.missing(from, to, now)
 			wanted = wanted || len(gaps) > 0
 		}
-		if covered && settled {
-			break // the others are not better
+		if covered {
+			break // the others are not asked
 		}
 	}
 	return open, wanted
 }
 
-// refuses reports whether what is asked of a zone is not in the plan.
-func (u *upstream) refuses(r route, now time.Time) bool {
+// refuses reports whether what is asked of a zone is not in the plan, and until when that
+// is taken to be so.
+func (u *upstream) refuses(r route, now time.Time) (until time.Time, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, r := range [...]route{r, {zone: r.zone}} {
 		if no, ok := u.zones[r]; ok && now.Before(no.until) {
-			return true
+			return no.until, true
 		}
 	}
-	return false
+	return time.Time{}, false
 }
 
 // settled reports whether there are slots for all of [from, to), and whether no better
@@ -104,12 +108,18 @@ func (z *zone) settled(from, to, now time.Time) (covered, settled bool) {
 			return
 		}
 		covered = false
-		for _, h := range z.holes {
-			if !h.start.After(start) && h.end.After(start) && h.noted.Sub(h.end) > settle {
-				start = h.end
+		for settled && start.Before(end) { // holes are in no order
+			next := start
+			for i := range z.holes {
+				if h := &z.holes[i]; !h.start.After(start) && h.end.After(next) && h.noted.Sub(h.end) > settle {
+					next = h.end
+				}
 			}
+			if next.Equal(start) {
+				settled = false
+			}
+			start = next
 		}
-		settled = settled && !start.Before(end)
 	}
 	at := from
 	for _, s := range z.slots {
@@ -122,9 +132,7 @@ func (z *zone) settled(from, to, now time.Time) (covered, settled bool) {
 		gap(at, s.Start)
 		at = s.End
 		switch s.Quality {
-		case intensity.Predicted:
-			settled = false
-		case intensity.Estimated, intensity.Preliminary:
+		case intensity.Predicted, intensity.Estimated, intensity.Preliminary:
 			settled = settled && !s.Origin.FetchedAt.Before(s.End.Add(settle))
 		case intensity.Measured, intensity.Periodic, intensity.Assumed:
 		}
@@ -167,10 +175,10 @@ func (p *livePlace) isLate(now time.Time) (due bool, at time.Time) {
 }
 
 // catchUp asks for what is wanted of the past, the newest first.
-func (s *source) catchUp(p *livePlace, turns chan struct{}) {
+func (s *source) catchUp(p *livePlace, catching chan struct{}) {
 	select {
-	case turns <- struct{}{}:
-		defer func() { <-turns }()
+	case catching <- struct{}{}:
+		defer func() { <-catching }()
 	case <-s.ctx.Done():
 		return
 	}
@@ -182,7 +190,7 @@ func (s *source) catchUp(p *livePlace, turns chan struct{}) {
 	p.mu.Unlock()
 	slices.SortFunc(late, func(a, b intensity.Gap) int { return b.Start.Compare(a.Start) })
 	for i, g := range late {
-		_, err := s.cover(ctx, p, g.Start, g.End)
+		_, err := s.cover(ctx, p, g.Start, g.End, time.Time{})
 		if ctx.Err() == nil && kind(err) != intensity.KindRate {
 			continue
 		}

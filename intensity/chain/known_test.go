@@ -160,6 +160,25 @@ func TestWhatTheProviderNeverKnowsIsNotOpenForEver(t *testing.T) {
 	}
 }
 
+// Nor is what takes several requests, of which the newest comes first.
+func TestThatSeveralRequestsBringNothingIsKnown(t *testing.T) {
+	live := newUpstream("live")
+	live.caps.MaxSpan = 24 * time.Hour
+	live.gram = func(time.Time) float64 { return -1 }
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		to := noon().Add(-10 * 24 * time.Hour)
+		ask := func() bool {
+			_, open, err := recaller(t, src).Known(france(), to.Add(-72*time.Hour), to)
+			require.NoError(t, err)
+			return open
+		}
+		assert.True(t, ask())
+		time.Sleep(time.Minute)
+		assert.False(t, ask())
+		assert.Len(t, live.requests(), 3)
+	}, live, yearly(lifecycle()))
+}
+
 func TestWhatCannotBeKnownIsNotOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(u *upstream)
@@ -243,4 +262,47 @@ func BenchmarkKnown(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// foreseer never says anything but forecasts, as the Carbon Intensity API does of regions.
+type foreseer struct{ *upstream }
+
+func (p foreseer) Fetch(ctx context.Context, zone string, from, to time.Time) (intensity.Series, error) {
+	s, err := p.upstream.Fetch(ctx, zone, from, to)
+	for _, slot := range s.Slots {
+		slot.Quality = intensity.Predicted
+	}
+	return s, err
+}
+
+// It is asked for what has happened each quarter of an hour if somebody wants to know, then
+// once a day, and is not expected to know better for ever.
+func TestWhatIsNeverMoreThanForeseen(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{MaxIdle: 30 * 24 * time.Hour}, func(t *testing.T, src intensity.Source) {
+		hour := noon().Add(-2 * time.Hour)
+		for range 20 {
+			s, err := src.Range(t.Context(), france(), hour, hour.Add(time.Hour))
+			require.NoError(t, err)
+			require.Equal(t, intensity.Predicted, s.Slots[0].Quality)
+			_, open := one(t, src, hour)
+			assert.True(t, open)
+			time.Sleep(time.Second)
+		}
+		assert.Len(t, live.requests(), 1)
+		time.Sleep(15 * time.Minute)
+		_, err := src.Range(t.Context(), france(), hour, hour.Add(time.Hour))
+		require.NoError(t, err)
+		assert.Len(t, live.requests(), 2)
+
+		time.Sleep(96 * time.Hour) // settled after 72
+		one(t, src, hour)
+		time.Sleep(time.Second)
+		for range 20 {
+			_, open := one(t, src, hour)
+			assert.False(t, open)
+			time.Sleep(time.Minute)
+		}
+		assert.Len(t, live.requests(), 3)
+	}, foreseer{live})
 }

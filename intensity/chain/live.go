@@ -27,42 +27,53 @@ type livePlace struct {
 	coarse    []*intensity.Slot // of tables; may be empty
 	handle    *intensity.Handle
 
-	turn   chan struct{} // held by who resolves
-	handed atomic.Bool   // somebody has the Handle
-	wanted atomic.Bool   // and reads it: it is renewed in the background
-	idle   atomic.Bool   // nobody has asked for long: the Handle has no live values
-	kept   atomic.Bool   // the source remembers it
-	used   atomic.Int64  // when it was asked for last, ns since 1970
+	handed atomic.Bool  // somebody has the Handle
+	wanted atomic.Bool  // and reads it: it is renewed in the background
+	idle   atomic.Bool  // nobody has asked for long: the Handle has no live values
+	kept   atomic.Bool  // the source remembers it
+	used   atomic.Int64 // when it was asked for last, ns since 1970
 
 	rebuilding sync.Mutex
 	shown      []*intensity.Slot // the live values that the Handle has
 
-	mu       sync.Mutex // never held while somebody is asked
-	zones    []*zone    // by upstream; nil: not resolved, or not covered
-	refusals []error    // why not
-	again    time.Time
-	resolved bool
-	refused  bool            // for good: by place, basis or plan
-	late     []intensity.Gap // wanted of the past
-	lateAt   time.Time       // not before
+	mu     sync.Mutex      // never held while somebody is asked
+	found  []finding       // by upstream
+	late   []intensity.Gap // wanted of the past
+	lateAt time.Time       // not before
 }
+
+// finding is what an upstream says of where the place lies.
+type finding struct {
+	turn  chan struct{} // held by who asks
+	zone  *zone         // nil: nobody has asked yet, or it is not covered
+	err   error         // why not
+	final bool          // that is so because of the place, the basis or the plan
+	again time.Time     // it is asked again then
+}
+
+// settled reports whether nobody need be asked now.
+func (f *finding) settled(now time.Time) bool { return f.zone != nil || now.Before(f.again) }
 
 func (p *livePlace) use(now time.Time) {
 	p.used.Store(now.UnixNano())
 	p.idle.Store(false)
 }
 
-// unresolved reports whether it is time to find the place's zones, or when it is.
+// unresolved reports whether it is time to find a zone of the place, or when it is.
 func (p *livePlace) unresolved(now time.Time) (due bool, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.resolved:
-		return false, time.Time{}
-	case now.Before(p.again):
-		return false, p.again
+	for i := range p.found {
+		f := &p.found[i]
+		switch {
+		case f.zone != nil:
+		case !now.Before(f.again):
+			return true, now
+		case at.IsZero() || f.again.Before(at):
+			at = f.again
+		}
 	}
-	return true, now
+	return false, at
 }
 
 func (p *livePlace) maxStale() time.Duration {
@@ -73,74 +84,67 @@ func (p *livePlace) maxStale() time.Duration {
 }
 
 // known returns the zones that the place has, in the order of the chain.
-func (p *livePlace) known() []*zone {
+func (p *livePlace) known() (zones []*zone) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(p.zones), func(z *zone) bool { return z == nil })
+	for i := range p.found {
+		if z := p.found[i].zone; z != nil {
+			zones = append(zones, z)
+		}
+	}
+	return zones
 }
 
-// resolve finds the zones of the place, as far as they are not known. What fails for
-// want of an answer is tried again.
-func (s *source) resolve(ctx context.Context, p *livePlace) error {
-	if done, err := p.settled(time.Now()); done {
-		return err
+// find returns the zone that the place has for one of its upstreams, and asks for it if
+// need be. What fails for want of an answer is tried again.
+func (s *source) find(ctx context.Context, p *livePlace, i int) (*zone, error) {
+	at := func() finding {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.found[i]
+	}
+	f := at()
+	if f.settled(time.Now()) {
+		return f.zone, f.err
 	}
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
+	}
+	if f = at(); f.settled(time.Now()) { // meanwhile
+		return f.zone, f.err
+	}
+	u, wait := p.upstreams[i], time.Minute
+	f.zone, f.err, f.final = nil, nil, false
+	if u.caps.Offers(p.query.Want) {
+		var name string
+		name, f.err = u.resolve(ctx, p.query.Location)
+		if f.err == nil {
+			f.zone = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
+		} else if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	} else {
+		f.err = u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want)
+	}
+	if full, ok := errors.AsType[usedUpError](f.err); ok {
+		wait = min(wait, full.as.RetryAfter)
+	}
+	switch kind(f.err) {
+	case intensity.KindZone, intensity.KindBasis, intensity.KindPlan: // places and plans change, if rarely
+		f.final, wait = true, refusedFor
 	}
 	now := time.Now()
-	if done, err := p.settled(now); done { // meanwhile
-		return err
-	}
-	p.mu.Lock()
-	zones := slices.Clone(p.zones)
-	p.mu.Unlock()
-	var refusals []error
-	done, wait := true, time.Minute
-	for i, u := range p.upstreams {
-		if zones[i] != nil {
-			continue
-		}
-		if !u.caps.Offers(p.query.Want) {
-			refusals = append(refusals, u.fail(intensity.KindBasis, "", "wanted is %s", p.query.Want))
-			continue
-		}
-		name, err := u.resolve(ctx, p.query.Location)
-		switch {
-		case err == nil:
-			zones[i] = s.zone(u, name) //nolint:contextcheck // the store is read for all who come
-		case ctx.Err() != nil:
-			return ctx.Err()
-		default:
-			refusals = append(refusals, err)
-			k := kind(err)
-			if full, ok := errors.AsType[usedUpError](err); ok {
-				wait = min(wait, full.as.RetryAfter)
-			}
-			done = done && (k == intensity.KindZone || k == intensity.KindBasis || k == intensity.KindPlan)
-		}
+	f.again = now.Add(wait)
+	if l, ok := u.found(locationKey(p.query.Location), now); ok { // it may be of yesterday
+		f.again = l.until
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if done { // places and plans change, if rarely
-		wait = refusedFor
-	}
-	p.zones, p.refusals, p.refused, p.again = zones, refusals, done, time.Now().Add(wait)
-	p.resolved = !slices.Contains(zones, nil)
-	return errors.Join(refusals...)
-}
-
-// settled reports whether the place need not be resolved now, and why it lacks zones.
-func (p *livePlace) settled(now time.Time) (bool, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.resolved || now.Before(p.again) {
-		return true, errors.Join(p.refusals...)
-	}
-	return false, nil
+	p.found[i] = f
+	return f.zone, f.err
 }
 
 // compose returns what the providers have for [from, to): the first one's slots, and the
@@ -253,6 +257,12 @@ func (z *zone) newestSeen() (*intensity.Slot, bool) {
 	return nil, false
 }
 
+// seenSince reports whether there is a value that has been seen and reaches beyond a moment.
+func (z *zone) seenSince(t time.Time) bool {
+	newest, _ := z.newestSeen()
+	return newest != nil && newest.End.After(t)
+}
+
 // withCarried lays what is carried forward under the slots of a place.
 func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Time) []*intensity.Slot {
 	var basis *intensity.Basis
@@ -268,26 +278,27 @@ func (s *source) withCarried(p *livePlace, live []*intensity.Slot, until time.Ti
 
 // rebuild gives the handle of a place what is known now.
 func (s *source) rebuild(p *livePlace, now time.Time) {
-	if p.idle.Load() {
-		return
-	}
-	from, to, changed := s.show(p, now)
+	from, to, changed, err := s.show(p, now)
+	s.hooks.trouble(err)
 	if changed && s.hooks.Changed != nil {
 		s.hooks.Changed(p.handle, from, to)
 	}
 }
 
-// show is rebuild without its hook, and says what has changed.
-func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed bool) {
+// show is rebuild without its hooks, and says what has changed. It may do its work and
+// return an error.
+func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed bool, err error) {
 	p.rebuilding.Lock()
 	defer p.rebuilding.Unlock()
+	if p.idle.Load() {
+		return from, to, false, nil
+	}
 	live := s.withCarried(p, p.compose(now.Add(-atHand), now.Add(atHand)), now.Add(atHand))
-	g, err := intensity.NewGrid(p.coarse, live)
-	if err != nil {
-		s.hooks.trouble(fmt.Errorf("live values cannot be laid on a grid: %w", err))
-		live = nil
-		if g, err = intensity.NewGrid(p.coarse, nil); err != nil {
-			return
+	g, no := intensity.NewGrid(p.coarse, live)
+	if no != nil {
+		err, live = fmt.Errorf("live values cannot be laid on a grid: %w", no), nil
+		if g, no = intensity.NewGrid(p.coarse, nil); no != nil {
+			return from, to, false, no
 		}
 	}
 	p.handle.Set(g)
@@ -295,7 +306,7 @@ func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed 
 		from, to, changed = difference(p.shown, live, now.Add(-atHand), now)
 	}
 	p.shown = live
-	return from, to, changed
+	return from, to, changed, err
 }
 
 // difference returns the shortest interval that holds all in which old and others differ,
@@ -386,21 +397,19 @@ func (p *livePlace) why(from, to time.Time) error {
 	return errors.Join(errs...)
 }
 
-// cover asks the providers for [from, to), in order, until nothing is missing.
-func (s *source) cover(ctx context.Context, p *livePlace, from, to time.Time) (asked bool, err error) {
+// cover asks the providers for [from, to), in order, until nothing is missing; since: see ensure.
+func (s *source) cover(ctx context.Context, p *livePlace, from, to, since time.Time) (asked bool, err error) {
 	if p.complete(from, to) && !p.outdated(from, to) { // who is in the cache waits for nobody
 		return false, nil
 	}
 	var errs []error
-	if err := s.resolve(ctx, p); err != nil {
-		if ctx.Err() != nil {
-			return false, ctx.Err()
+	for i := range p.upstreams {
+		z, err := s.find(ctx, p, i)
+		if err == nil {
+			var did bool
+			did, err = z.ensure(ctx, from, to, since)
+			asked = asked || did
 		}
-		errs = append(errs, err)
-	}
-	for _, z := range p.known() {
-		did, err := z.ensure(ctx, from, to)
-		asked = asked || did
 		if ctx.Err() != nil {
 			return asked, ctx.Err()
 		}

@@ -720,3 +720,103 @@ func TestWhoAnswersWhenAProviderFails(t *testing.T) {
 		}
 	}
 }
+
+// Of a provider whose newest value is two hours old, that value is carried forward, also
+// for who asks first.
+func TestWhoAsksFirstGetsTheNewestValueThatThereIs(t *testing.T) {
+	for _, span := range []time.Duration{0, 4 * time.Hour} {
+		live := newUpstream("live")
+		live.caps.MaxSpan = span
+		live.gram = func(at time.Time) float64 {
+			if at.Add(2 * time.Hour).After(time.Now()) {
+				return -1
+			}
+			return 100 + float64(at.Hour())
+		}
+		at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+			for range 3 {
+				slot, err := src.At(t.Context(), france(), time.Now())
+				require.NoError(t, err)
+				assert.Equal(t, "live", slot.Origin.Provider)
+				assert.InDelta(t, 110, slot.GramsPerKWh, 0)
+				assert.Equal(t, intensity.Extrapolated, slot.Flags)
+			}
+			asked := live.requests()
+			require.Len(t, asked, 1, "%v", asked)
+			if span == 0 {
+				assert.Equal(t, noon().Add(-24*time.Hour), asked[0].from, "as the background asks")
+			} else {
+				assert.Equal(t, span, asked[0].to.Sub(asked[0].from))
+			}
+		}, live, yearly(lifecycle()))
+	}
+}
+
+// What is carried forward says that it could not be renewed, whoever has tried.
+func TestStaleWithoutAHandle(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		ask := func() intensity.Flags {
+			slot, err := src.At(t.Context(), france(), time.Now())
+			require.NoError(t, err)
+			assert.Equal(t, "live", slot.Origin.Provider)
+			return slot.Flags
+		}
+		assert.Zero(t, ask())
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindUpstream, 0) })
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, intensity.Extrapolated|intensity.Stale, ask())
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindNotYet, 0) })
+		time.Sleep(time.Minute)
+		assert.Equal(t, intensity.Extrapolated, ask(), "it has been asked, and has nothing newer")
+		live.set(func(u *upstream) { u.fail = nil })
+		time.Sleep(time.Hour)
+		assert.Zero(t, ask())
+	}, live, yearly(lifecycle()))
+}
+
+// otherOracle forecasts what is of another basis than its values.
+type otherOracle struct{ *upstream }
+
+func (o otherOracle) FetchForecast(_ context.Context, zone string, d time.Duration) (s intensity.Series, err error) {
+	s.From = time.Now().UTC().Truncate(time.Hour)
+	for s.To = s.From; s.To.Before(time.Now().Add(d)); s.To = s.To.Add(time.Hour) {
+		slot := o.slot(zone, s.To, 3, intensity.Predicted)
+		slot.Basis.Boundary = intensity.Direct
+		s.Slots = append(s.Slots, slot)
+	}
+	return s, nil
+}
+
+func TestAForecastOfAnotherBasisLeavesTheValues(t *testing.T) {
+	o := otherOracle{newUpstream("live")}
+	o.caps.Horizon = 24 * time.Hour
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		for range 2 {
+			s, err := src.Range(t.Context(), france(), noon().Add(-5*time.Hour), noon())
+			require.NoError(t, err)
+			assert.Len(t, s.Slots, 5)
+			s, err = src.Forecast(t.Context(), france(), 5*time.Hour)
+			require.NoError(t, err)
+			assert.Equal(t, intensity.Direct, s.Slots[0].Basis.Boundary)
+		}
+		assert.Len(t, o.requests(), 1, "they are in the cache")
+	}, o)
+}
+
+func TestWhoAsksWhileTheSourceIsClosedIsTold(t *testing.T) {
+	live := newUpstream("live")
+	live.wait = 10 * time.Second
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		done := make(chan error)
+		go func() {
+			_, err := src.At(t.Context(), france(), time.Now())
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		require.NoError(t, src.Close())
+		err := <-done
+		require.ErrorIs(t, err, chain.ErrClosed)
+		assert.NotErrorIs(t, err, context.Canceled, "that would be of its own context")
+	}, live)
+}

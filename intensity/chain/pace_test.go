@@ -219,3 +219,67 @@ func TestFindingPlacesBreaksTheCircuit(t *testing.T) {
 		assert.Equal(t, 6, s.n, "one alone finds out")
 	}, s)
 }
+
+// 200 zones at one request a second, of which each takes 20 s, and then none: what has
+// waited meanwhile does not come all at once.
+func TestTheRateHoldsAfterAProviderWasSlow(t *testing.T) {
+	live := newUpstream("live")
+	live.caps.Rate = intensity.Rate{Burst: 1, Per: time.Second}
+	live.wait = 20 * time.Second
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		for i := range 200 {
+			_, err := src.Handle(zoneq(fmt.Sprint("Z", i)))
+			require.NoError(t, err)
+		}
+		time.Sleep(150 * time.Second)
+		live.set(func(u *upstream) { u.wait = 0 })
+		time.Sleep(10 * time.Minute)
+		asked := live.requests()
+		require.GreaterOrEqual(t, len(asked), 200, "and each has its turn")
+		for i := range asked[1:] {
+			require.GreaterOrEqual(t, asked[i+1].at.Sub(asked[i].at), time.Second-time.Millisecond, "request %d", i+1)
+		}
+	}, live)
+}
+
+// lateOracle forecasts after 20 s.
+type lateOracle struct{ *oracle }
+
+func (l lateOracle) FetchForecast(ctx context.Context, zone string, d time.Duration) (intensity.Series, error) {
+	select {
+	case <-time.After(20 * time.Second):
+		return l.oracle.FetchForecast(ctx, zone, d)
+	case <-ctx.Done():
+		return intensity.Series{}, ctx.Err()
+	}
+}
+
+func TestAHandleHasItsValueBeforeTheForecast(t *testing.T) {
+	l := lateOracle{&oracle{upstream: newUpstream("live")}}
+	l.caps.Horizon = 24 * time.Hour
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		h, err := src.Handle(france())
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.NotNil(t, h.Peek(time.Now()))
+		require.NotZero(t, h.Peek(noon().Add(time.Hour)).Flags&intensity.Extrapolated)
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, intensity.Predicted, h.Peek(noon().Add(time.Hour)).Quality)
+	}, l)
+}
+
+// What a forecast brings when nobody waits for it any more is there for who asks next.
+func TestAForecastThatNobodyWaitedForIsKept(t *testing.T) {
+	l := lateOracle{&oracle{upstream: newUpstream("live")}}
+	l.caps.Horizon = 24 * time.Hour
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		for range 3 {
+			_, err := src.Forecast(within(t, time.Second), france(), 5*time.Hour)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		time.Sleep(30 * time.Second)
+		_, err := src.Forecast(within(t, time.Second), france(), 5*time.Hour)
+		require.NoError(t, err)
+		assert.Equal(t, 1, l.forecasts)
+	}, l)
+}

@@ -308,6 +308,55 @@ func TestPolicyResolveOfTheSecondDoesNotHoldUpTheFirst(t *testing.T) {
 	}, first, second)
 }
 
+// A place is found by one provider after the other, each when it is its turn to be asked.
+func TestPolicyResolveThatHangsDoesNotHoldUpTheFirst(t *testing.T) {
+	for name, ask := range map[string]func(*testing.T, intensity.Source){
+		"at": func(t *testing.T, src intensity.Source) {
+			slot, err := src.At(within(t, 5*time.Second), france(), begin())
+			require.NoError(t, err)
+			assert.Equal(t, "first", slot.Origin.Provider)
+		},
+		"forecast": func(t *testing.T, src intensity.Source) {
+			_, err := src.Forecast(within(t, 5*time.Second), france(), time.Hour)
+			require.NoError(t, err)
+		},
+		"handle": func(t *testing.T, src intensity.Source) {
+			h, err := src.Handle(france())
+			require.NoError(t, err)
+			time.Sleep(5 * time.Second)
+			slot := h.Peek(time.Now())
+			require.NotNil(t, slot)
+			assert.Equal(t, "first", slot.Origin.Provider)
+		},
+		"known": func(t *testing.T, src intensity.Source) {
+			hour := noon().Add(-2 * time.Hour)
+			one := func() (intensity.Series, bool) {
+				s, open, _ := recaller(t, src).Known(france(), hour, hour.Add(time.Hour))
+				return s, open
+			}
+			_, open := one()
+			assert.True(t, open)
+			time.Sleep(5 * time.Second)
+			s, open := one()
+			require.Len(t, s.Slots, 1)
+			assert.False(t, open, "it has been measured, whatever the second would say")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := &oracle{upstream: newUpstream("first")}, &slowResolver{upstream: newUpstream("second")}
+			first.caps.Horizon = 24 * time.Hour
+			second.resolve = func() error {
+				time.Sleep(20 * time.Second)
+				return &intensity.Error{Kind: intensity.KindUpstream, Provider: "second"}
+			}
+			at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+				ask(t, src)
+				time.Sleep(20 * time.Second)
+			}, first, second)
+		})
+	}
+}
+
 func TestPolicyResolveKeepsTheLimit(t *testing.T) {
 	s := &slowResolver{upstream: newUpstream("live")}
 	s.caps.Rate = intensity.Rate{Burst: 2, Per: time.Minute}
@@ -622,4 +671,69 @@ func TestPolicyARestartCostsNoRequest(t *testing.T) {
 		time.Sleep(65 * time.Minute)
 		assert.Len(t, live.requests(), 1)
 	}, live)
+}
+
+// After a break one request finds out whether the provider is there, and any answer says so.
+func TestPolicyThatThereIsNothingIsAnAnswer(t *testing.T) {
+	for _, k := range []intensity.Kind{intensity.KindNoData, intensity.KindNotYet, intensity.KindZone, intensity.KindPlan, intensity.KindMismatch} {
+		t.Run(k.Error(), func(t *testing.T) {
+			live := newUpstream("live")
+			live.fail = failing("live", intensity.KindUpstream, 0)
+			at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+				for i := range 3 {
+					_, err := src.At(t.Context(), zoneq(fmt.Sprint(i)), begin())
+					require.ErrorIs(t, err, intensity.KindUpstream)
+				}
+				time.Sleep(2 * time.Minute)
+				live.set(func(u *upstream) { u.fail, u.wait = failing("live", k, 0), time.Second })
+				_, err := src.At(t.Context(), zoneq("A"), begin())
+				require.ErrorIs(t, err, k)
+				n := len(live.requests())
+				var wg sync.WaitGroup
+				for i := range 10 {
+					wg.Go(func() { _, _ = src.At(t.Context(), zoneq(fmt.Sprint("B", i)), begin()) })
+				}
+				wg.Wait()
+				assert.Equal(t, 10, len(live.requests())-n, "all are asked for")
+			}, live)
+		})
+	}
+}
+
+// That a refusal is remembered does not make it last.
+func TestPolicyARefusedZoneIsAskedForADayLater(t *testing.T) {
+	live := newUpstream("live")
+	live.wait, live.fail = time.Second, failing("live", intensity.KindPlan, 0)
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		h, err := src.Handle(france())
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		live.set(func(u *upstream) { u.fail = nil })
+		for range 24 {
+			time.Sleep(time.Hour)
+			h.Peek(time.Now())
+		}
+		require.NotNil(t, h.Peek(time.Now()))
+		assert.Equal(t, "live", h.Peek(time.Now()).Origin.Provider)
+	}, live, yearly(lifecycle()))
+}
+
+// Nor that it is told to another place, which is found likewise.
+func TestPolicyARefusedLocationIsAskedForADayLater(t *testing.T) {
+	s := &slowResolver{upstream: newUpstream("live")}
+	s.caps.Locates = true
+	s.resolve = func() error { return &intensity.Error{Kind: intensity.KindZone, Provider: "live"} }
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		_, err := src.At(t.Context(), france(), begin())
+		require.ErrorIs(t, err, intensity.KindZone)
+		time.Sleep(23 * time.Hour)
+		q := france()
+		q.MaxStale = time.Hour
+		_, err = src.At(t.Context(), q, begin())
+		require.ErrorIs(t, err, intensity.KindZone)
+		s.resolve = nil
+		time.Sleep(time.Hour)
+		_, err = src.At(t.Context(), q, begin())
+		require.NoError(t, err)
+	}, s)
 }

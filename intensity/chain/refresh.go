@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	parallel   = 4 // requests in the background at the same time
-	firstAgain = time.Minute
-	mostAgain  = 30 * time.Minute
-	storeAgain = time.Minute // between two writes of what has not changed much
+	parallel    = 4 // requests of the background to one provider at the same time
+	firstAgain  = time.Minute
+	mostAgain   = 30 * time.Minute
+	storeAgain  = time.Minute      // between two writes of what has not changed much
+	storeFailed = 15 * time.Minute // and after one that failed
 )
 
 // begin starts the background with the first live place. The mutex is held.
@@ -62,6 +63,9 @@ func (s *source) zone(u *upstream, name string) *zone {
 	}
 	z, ok = s.leaving[k]
 	if !ok {
+		z, ok = s.held(k)
+	}
+	if !ok {
 		z = newZone(u, name)
 		if s.store == nil || !s.calls.run(background, func() { s.load(z) }) {
 			close(z.loaded)
@@ -72,6 +76,22 @@ func (s *source) zone(u *upstream, name string) *zone {
 	}
 	s.storeEvicted()
 	return z
+}
+
+// held returns a zone that has been forgotten, but not by a place: of each there is one,
+// or only one of them would get what is asked for. The mutex is held.
+func (s *source) held(k zoneKey) (*zone, bool) {
+	for _, a := range s.places.Values() {
+		if a.live == nil {
+			continue
+		}
+		for _, z := range a.live.known() {
+			if z.up == k.upstream && z.name == k.name {
+				return z, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // load takes over what was stored of a zone.
@@ -149,7 +169,7 @@ func (j *jobs) ended(key any) { delete(j.running, key) }
 // zones of places that have none, and for the past that somebody has wanted.
 func (s *source) refresh() {
 	j := &jobs{crew: s.calls, running: make(map[any]bool), done: make(chan any)}
-	turns, resolving := make(chan struct{}, parallel), make(chan struct{}, parallel)
+	catching, resolving := make(chan struct{}, parallel), make(chan struct{}, parallel)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -171,7 +191,7 @@ func (s *source) refresh() {
 		}
 		for _, p := range s.livePlaces() {
 			if due, at := p.isLate(now); due {
-				j.start(lateOf{p}, func() { s.catchUp(p, turns) })
+				j.start(lateOf{p}, func() { s.catchUp(p, catching) })
 			} else if !at.IsZero() {
 				next = earlier(next, at)
 			}
@@ -184,6 +204,9 @@ func (s *source) refresh() {
 				next = earlier(next, at)
 			}
 		}
+		for _, z := range s.unstored(now) { // also what nobody has a Handle of
+			j.start(storeOf{z}, func() { s.hooks.trouble(s.keep(context.WithoutCancel(s.ctx), z, false)) })
+		}
 		for _, z := range s.wanted(now) {
 			if j.running[z] {
 				continue
@@ -192,13 +215,13 @@ func (s *source) refresh() {
 				next = earlier(next, due)
 				continue
 			}
-			j.start(z, func() { s.refreshZone(z, turns) })
+			j.start(z, func() { s.refreshZone(z) })
 		}
 		timer.Reset(max(time.Until(next), time.Millisecond))
 	}
 }
 
-// settle finds the zones of a place.
+// settle finds the zones of a place, one after the other.
 func (s *source) settle(p *livePlace, turns chan struct{}) {
 	select {
 	case turns <- struct{}{}:
@@ -206,15 +229,27 @@ func (s *source) settle(p *livePlace, turns chan struct{}) {
 	case <-s.ctx.Done():
 		return
 	}
-	for _, u := range p.upstreams {
-		ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
-		u.probe(ctx)
-		cancel()
+	for i, u := range p.upstreams {
+		func() {
+			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+			defer cancel()
+			u.probe(ctx)
+		}()
+		func() {
+			ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
+			defer cancel()
+			_, _ = s.find(ctx, p, i) // who asks is told
+		}()
+		s.rebuild(p, time.Now()) // what was stored
+		s.nudge()                // the zone is asked for while the next is being found
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, requestWithin)
-	defer cancel()
-	_ = s.resolve(ctx, p)    // who asks is told
-	s.rebuild(p, time.Now()) // what was stored
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -248,64 +283,91 @@ func (s *source) wanted(now time.Time) (zones []*zone) {
 }
 
 // refreshZone asks for the last day of a zone, and says when next.
-func (s *source) refreshZone(z *zone, turns chan struct{}) {
+func (s *source) refreshZone(z *zone) {
 	if err := z.up.suspended(route{z.name, present}, time.Now()); err != nil {
 		z.schedule(time.Now(), err)
 		s.spread(z)
 		return
 	}
-	ctx, err := z.up.admit(s.ctx)
-	if err != nil {
-		return // the source is closed
-	}
 	select {
-	case turns <- struct{}{}:
+	case z.up.turns <- struct{}{}:
 	case <-s.ctx.Done():
 		return
 	}
-	release := sync.OnceFunc(func() { <-turns })
+	release := sync.OnceFunc(func() { <-z.up.turns })
 	defer release()
+	ctx, leave, err := z.admit(s.ctx)
+	if err != nil {
+		return // the source is closed
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, 2*requestWithin)
 	defer cancel()
-	now, err := z.renew(ctx)
+	now := time.Now()
+	err = z.renew(ctx, now)
+	leave()
 	release()
-	if err == nil && z.up.caps.Horizon > 0 {
-		z.lookAhead(ctx, now)
-	}
 	if s.ctx.Err() != nil {
 		return
 	}
 	z.schedule(now, err)
 	s.spread(z)
+	if err == nil && z.up.caps.Horizon > 0 && z.lookAhead(ctx, now) {
+		s.spread(z)
+	}
 	if e := s.keep(context.WithoutCancel(ctx), z, false); e != nil {
 		s.hooks.trouble(e)
 	}
 }
 
-// renew asks for the last day.
-func (z *zone) renew(ctx context.Context) (now time.Time, err error) {
-	select {
-	case z.turn <- struct{}{}:
-		defer func() { <-z.turn }()
-	case <-ctx.Done():
-		return time.Now(), ctx.Err()
+// admit waits for the rate and for the zone, and returns a context for one request at once:
+// one that is made later than it was admitted comes too close to the next. leave may be
+// called twice.
+func (z *zone) admit(ctx context.Context) (_ context.Context, leave func(), err error) {
+	for {
+		admitted, err := z.up.admit(ctx)
+		if err != nil {
+			return ctx, nil, err
+		}
+		leave := sync.OnceFunc(func() { <-z.turn })
+		select {
+		case z.turn <- struct{}{}:
+			return admitted, leave, nil
+		default: // somebody asks for it right now
+		}
+		select {
+		case z.turn <- struct{}{}:
+			leave()
+		case <-ctx.Done():
+			return ctx, nil, ctx.Err()
+		}
 	}
-	now = time.Now()
+}
+
+// renew asks for the last day. The turn is held.
+func (z *zone) renew(ctx context.Context, now time.Time) error {
 	step := z.step()
 	chunk := intensity.Gap{Start: floor(now.Add(-recently), step), End: ceil(now.Add(1), step)}
 	if span := z.up.caps.MaxSpan; span > 0 && chunk.End.Sub(chunk.Start) > span {
 		chunk.Start = chunk.End.Add(-span)
 	}
-	return now, z.ask(ctx, chunk, now)
+	return z.ask(ctx, chunk, now)
 }
 
 // lookAhead asks for the next hours, so that a value is there when the hour turns.
-func (z *zone) lookAhead(ctx context.Context, now time.Time) {
+func (z *zone) lookAhead(ctx context.Context, now time.Time) (asked bool) {
 	until := now.Add(2 * max(z.step(), time.Hour))
 	if known := z.within(now, until); len(known) > 0 && !known[len(known)-1].End.Before(until) {
-		return
+		return false
+	}
+	select {
+	case z.up.aheads <- struct{}{}:
+		defer func() { <-z.up.aheads }()
+	case <-ctx.Done():
+		return false
 	}
 	_, _ = z.forecast(ctx, min(z.up.caps.Horizon, until.Sub(now))) // without one the last value is carried forward
+	return true
 }
 
 // answers reports whether a zone has a value for about now, or may have one: it has not
@@ -357,6 +419,9 @@ func (z *zone) next(now time.Time, err error) time.Time {
 			return regular
 		}
 	case intensity.KindZone, intensity.KindPlan:
+		if until, ok := z.up.refuses(route{z.name, present}, now); ok { // it may be of yesterday
+			return until
+		}
 		return now.Add(refusedFor)
 	case intensity.KindAuth, intensity.KindConfig:
 		return now.Add(authFirst)
@@ -385,22 +450,20 @@ func (s *source) spread(z *zone) {
 // liveForecast asks the providers of a place, in order.
 func (s *source) liveForecast(ctx context.Context, p *livePlace, horizon time.Duration) (intensity.Series, error) {
 	var errs []error
-	if err := s.resolve(ctx, p); err != nil {
-		if ctx.Err() != nil {
-			return intensity.Series{}, ctx.Err()
-		}
-		errs = append(errs, err)
-	}
-	for _, z := range p.known() {
-		if _, ok := z.up.provider.(intensity.Forecaster); !ok {
+	for i, u := range p.upstreams {
+		if _, ok := u.provider.(intensity.Forecaster); !ok {
 			continue
 		}
-		series, err := z.forecast(ctx, horizon)
+		z, err := s.find(ctx, p, i)
+		var series intensity.Series
+		if err == nil {
+			series, err = z.forecast(ctx, horizon)
+		}
 		if ctx.Err() != nil {
 			return intensity.Series{}, ctx.Err()
 		}
 		if err == nil && len(series.Slots) > 0 && !p.query.Want.Accepts(series.Slots[0].Basis) {
-			err = z.up.fail(intensity.KindBasis, z.name, "it forecasts %s, wanted is %s", series.Slots[0].Basis, p.query.Want)
+			err = u.fail(intensity.KindBasis, z.name, "it forecasts %s, wanted is %s", series.Slots[0].Basis, p.query.Want)
 		}
 		if err == nil {
 			return series, nil

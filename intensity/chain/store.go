@@ -66,6 +66,24 @@ func (z *zone) key() string {
 	return strings.Join(words, "/")
 }
 
+// storeOf is the key of keep among the jobs.
+type storeOf struct{ zone *zone }
+
+// unstored returns the zones of which there has been something to store for a minute.
+func (s *source) unstored(now time.Time) []*zone {
+	if s.store == nil {
+		return nil
+	}
+	s.mu.Lock()
+	zones := s.zones.Values()
+	s.mu.Unlock()
+	return slices.DeleteFunc(zones, func(z *zone) bool {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		return !z.dirty || now.Sub(z.stored) < storeAgain
+	})
+}
+
 // keep stores what has changed of a zone.
 func (s *source) keep(ctx context.Context, z *zone, last bool) error {
 	if s.store == nil {
@@ -105,7 +123,7 @@ func (s *source) keep(ctx context.Context, z *zone, last bool) error {
 	}
 	if err != nil {
 		z.mu.Lock()
-		z.dirty = true
+		z.dirty, z.stored = true, time.Now().Add(storeFailed-storeAgain)
 		z.mu.Unlock()
 		return fmt.Errorf("values of %s for %s cannot be stored: %w", z.up.caps.ID, z.name, err)
 	}

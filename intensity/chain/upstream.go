@@ -46,6 +46,8 @@ type upstream struct {
 	fetching flights[intensity.Series]
 	finding  flights[string]
 	probing  sync.Once
+	turns    chan struct{}   // held by the requests of the background for values
+	aheads   chan struct{}   // and for forecasts
 	seed     string          // of this program, so that not all of a fleet ask at the same moment
 	ended    <-chan struct{} // when the source is closed
 	crew     *crew
@@ -96,6 +98,7 @@ func newUpstream(p intensity.Provider, caps intensity.Caps, depth int, hooks *Ho
 	return &upstream{
 		provider: p, caps: caps, depth: depth, hooks: hooks, ended: ended, crew: c, pace: newPace(caps.Rate),
 		seed:  strconv.FormatUint(rand.Uint64(), 36), //nolint:gosec // spreads requests
+		turns: make(chan struct{}, parallel), aheads: make(chan struct{}, parallel),
 		zones: make(map[route]refusal), places: make(map[string]located),
 	}
 }
@@ -111,7 +114,7 @@ func (u *upstream) fetch(ctx context.Context, zone string, from, to time.Time, d
 }
 
 // forecast is Forecaster.FetchForecast, likewise.
-func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Duration) (intensity.Series, error) {
+func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Duration, done func(intensity.Series, error)) (intensity.Series, error) {
 	f, ok := u.provider.(intensity.Forecaster)
 	if !ok {
 		return intensity.Series{}, u.fail(intensity.KindNoData, zone, "it does not forecast")
@@ -119,7 +122,7 @@ func (u *upstream) forecast(ctx context.Context, zone string, horizon time.Durat
 	key := fmt.Sprintf("%s +%d", zone, horizon)
 	return u.once(ctx, key, route{zone, future}, func(ctx context.Context) (intensity.Series, error) {
 		return f.FetchForecast(ctx, zone, horizon)
-	}, func(intensity.Series, error) {})
+	}, done)
 }
 
 // probe lets a provider find out once what its credential may do.
@@ -166,7 +169,7 @@ func (u *upstream) compute(ctx context.Context, loc intensity.Location) (string,
 	began := time.Now()
 	zone, err := u.zoneOf(ctx, loc)
 	if u.isTrouble(err) {
-		err = u.note(route{}, err, began, time.Now())
+		err = u.note(route{}, err, began, time.Now(), func(error) {})
 	}
 	return zone, err
 }
@@ -186,11 +189,11 @@ func (u *upstream) locate(ctx context.Context, key string, loc intensity.Locatio
 	began := time.Now()
 	zone, err := u.zoneOf(ctx, loc)
 	now := time.Now()
-	u.hooks.request(u.caps.ID, "", now.Sub(began), err)
+	told := func(error) { u.hooks.request(u.caps.ID, "", now.Sub(began), err) }
 	if u.isTrouble(err) {
-		return "", u.note(route{}, err, began, now)
+		return "", u.note(route{}, err, began, now, told)
 	}
-	_ = u.note(route{}, nil, began, now) // a refusal is an answer
+	_ = u.note(route{}, nil, began, now, told) // a refusal is an answer
 	switch kind(err) {
 	case intensity.KindZone, intensity.KindBasis, intensity.KindPlan:
 	case 0:
@@ -217,8 +220,16 @@ func (u *upstream) zoneOf(ctx context.Context, loc intensity.Location) (string, 
 	return zone, u.timedOut("", err)
 }
 
-// timedOut gives an error of a request whose time was over a kind.
+// timedOut gives an error of a request whose time was over a kind, or tells that the
+// source was closed meanwhile.
 func (u *upstream) timedOut(zone string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		select {
+		case <-u.ended:
+			return ErrClosed
+		default:
+		}
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return u.fail(intensity.KindUpstream, zone, "no answer within %v", requestWithin)
 	}
@@ -354,8 +365,9 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 			err = u.check(&s, zone, time.Now())
 		}
 		err = u.timedOut(zone, err)
-		u.hooks.request(u.caps.ID, zone, time.Since(began), err)
-		err = u.note(r, err, began, time.Now())
+		now := time.Now()
+		told := func(own error) { u.hooks.request(u.caps.ID, zone, now.Sub(began), own) }
+		err = u.note(r, err, began, now, told)
 		before = err
 		if err != nil && (!errors.Is(err, intensity.KindUpstream) || retryAfter(err) > 0 || ctx.Err() != nil) {
 			err = backoff.Permanent(err)
@@ -368,7 +380,7 @@ func (u *upstream) patiently(ctx context.Context, r route, ask func(context.Cont
 	if errors.Is(err, context.DeadlineExceeded) && before != nil { // in the pause before the next try
 		err = before
 	}
-	return s, err
+	return s, u.timedOut(zone, err)
 }
 
 // admitted is the key of a context whose first request has been waited for.
@@ -462,11 +474,13 @@ func (u *upstream) suspended(r route, now time.Time) error {
 const maxRefusals = 4096
 
 // note takes in how a request ended, and returns its error, which may be of another
-// kind: a credential that worked before is not lost but used up.
-func (u *upstream) note(r route, err error, began, now time.Time) error {
-	err, told := u.take(r, err, began, now)
-	u.hooks.trouble(told)
-	return err
+// kind: a credential that worked before is not lost but used up. The hooks come last:
+// they are foreign code, which may not return.
+func (u *upstream) note(r route, err error, began, now time.Time, told func(own error)) error {
+	as, trouble := u.take(r, err, began, now)
+	told(err)
+	u.hooks.trouble(trouble)
+	return as
 }
 
 func (u *upstream) take(r route, err error, began, now time.Time) (_, told error) {
@@ -483,6 +497,8 @@ func (u *upstream) take(r route, err error, began, now time.Time) (_, told error
 		}
 	}
 	switch kind(err) {
+	case intensity.KindNoData, intensity.KindNotYet, intensity.KindTooOld, intensity.KindBasis, intensity.KindMismatch, intensity.KindSynthetic:
+		u.failures, u.broken = 0, 0 // not what was wanted, but an answer
 	case intensity.KindUpstream, intensity.KindMalformed:
 		if began.Before(u.brokeAt) { // it was under way when the others failed
 			break
@@ -513,6 +529,7 @@ func (u *upstream) take(r route, err error, began, now time.Time) (_, told error
 	case intensity.KindConfig:
 		wait(configWait)
 	case intensity.KindZone, intensity.KindPlan:
+		u.failures, u.broken = 0, 0
 		if len(u.zones) >= maxRefusals {
 			clear(u.zones)
 		}

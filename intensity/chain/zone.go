@@ -31,10 +31,7 @@ type zone struct {
 	turn   chan struct{} // held by who asks, so that the others find what it brings
 	loaded chan struct{} // closed when what was stored is there, or will not come
 
-	ahead      chan struct{} // like turn, for forecasts, and guards what follows
-	foreseen   intensity.Series
-	foreseenAt time.Time
-	horizon    time.Duration
+	ahead chan struct{} // like turn, for forecasts
 
 	mu     sync.Mutex
 	slots  []*intensity.Slot   // sorted, without overlaps, of one basis
@@ -42,6 +39,10 @@ type zone struct {
 	failed [future + 1]failure // by what was asked for
 	stale  bool                // asking for the present failed last
 	dirty  bool                // there is something to store
+
+	foreseen   intensity.Series // the newest forecast
+	foreseenAt time.Time
+	horizon    time.Duration
 
 	// Of the refresher.
 	due      time.Time
@@ -174,10 +175,7 @@ func (z *zone) note(g intensity.Gap, now time.Time) {
 	if !g.Start.Before(g.End) {
 		return
 	}
-	wait := emptyRecently
-	if settle := max(z.up.caps.Settle, 24*time.Hour); now.Sub(g.End) > settle {
-		wait = emptyLong
-	}
+	wait := z.emptyFor(g.End, now)
 	z.holes = slices.DeleteFunc(z.holes, func(h hole) bool {
 		return !h.until.After(now) || !h.start.Before(g.Start) && !h.end.After(g.End)
 	})
@@ -185,6 +183,14 @@ func (z *zone) note(g intensity.Gap, now time.Time) {
 		z.holes = slices.Delete(z.holes, 0, len(z.holes)/2)
 	}
 	z.holes = append(z.holes, hole{g.Start, g.End, now, now.Add(wait), g.Err})
+}
+
+// emptyFor is for how long nobody asks again for what has no value that was seen.
+func (z *zone) emptyFor(end, now time.Time) time.Duration {
+	if now.Sub(end) > max(z.up.caps.Settle, 24*time.Hour) {
+		return emptyLong
+	}
+	return emptyRecently
 }
 
 // missing returns what of [from, to) is neither known nor known to be empty, nor out of
@@ -221,12 +227,13 @@ func (z *zone) missing(from, to, now time.Time) (wanted []intensity.Gap, because
 }
 
 // outdated reports whether the provider may know better by now: what was predicted has
-// happened, what was estimated or preliminary may have been settled. The latter is asked
-// once a day, if somebody wants to know.
+// happened, what was estimated or preliminary may have been settled. The former is asked
+// like what is empty, the latter once a day, if somebody wants to know.
 func (z *zone) outdated(s *intensity.Slot, now time.Time) bool {
 	switch s.Quality {
 	case intensity.Predicted:
-		return !s.End.After(now)
+		at := s.Origin.FetchedAt
+		return !s.End.After(now) && (at.Before(s.End) || now.Sub(at) > z.emptyFor(s.End, now))
 	case intensity.Estimated:
 		return now.Sub(s.Origin.FetchedAt) > emptyLong
 	case intensity.Preliminary:
@@ -293,11 +300,23 @@ func ceil(t time.Time, step time.Duration) time.Time {
 
 // ensure asks for what of [from, to) is missing. Many that want the same make one
 // request; who misses nothing waits for nobody.
-func (z *zone) ensure(ctx context.Context, from, to time.Time) (asked bool, err error) {
+//
+// Of a zone of which nothing is known since a moment, the last day is asked for, as the
+// background does: there may be a value to carry forward. The zero time: no more than what
+// is missing.
+func (z *zone) ensure(ctx context.Context, from, to, since time.Time) (asked bool, err error) {
 	if err := z.ready(ctx); err != nil {
 		return false, err
 	}
-	wanted, because := z.missing(from, to, time.Now())
+	now := time.Now()
+	wanted, because := z.missing(from, to, now)
+	if len(wanted) > 0 && !since.IsZero() && !z.seenSince(since) {
+		since = earlier(now.Add(-recently), from)
+		if span := z.up.caps.MaxSpan; span > 0 { // in one request
+			since = later(since, ceil(to, z.step()).Add(-span))
+		}
+		wanted, because = z.missing(since, to, now)
+	}
 	chunks := z.chunks(wanted)
 	errs := []error{because}
 	if len(chunks) > maxChunks {
@@ -348,9 +367,11 @@ func (z *zone) ask(ctx context.Context, chunk intensity.Gap, now time.Time) erro
 		case intensity.KindNoData, intensity.KindNotYet, intensity.KindTooOld:
 			z.empty(chunk, err, now)
 			z.remember(what, nil)
+			z.renewal(chunk, nil, now)
 			return
 		}
 		z.remember(what, err)
+		z.renewal(chunk, err, now)
 		if err == nil {
 			z.merge(s, now)
 			z.uncovered(chunk, s, now)
@@ -361,6 +382,16 @@ func (z *zone) ask(ctx context.Context, chunk intensity.Gap, now time.Time) erro
 		return nil
 	}
 	return err
+}
+
+// renewal takes down whether asking for the present failed. That we did not ask is no failure.
+func (z *zone) renewal(chunk intensity.Gap, err error, now time.Time) {
+	if _, full := errors.AsType[usedUpError](err); full || chunk.End.Before(now) {
+		return
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.stale = err != nil
 }
 
 // uncovered notes as empty what of a part an answer does not speak of.
@@ -462,22 +493,43 @@ func (z *zone) foresee(ctx context.Context, horizon time.Duration) (intensity.Se
 		return intensity.Series{}, ctx.Err()
 	}
 	now := time.Now()
-	fresh := now.Sub(z.foreseenAt) < min(z.step(), time.Hour) && z.horizon >= horizon && !z.foreseen.To.Before(now.Add(horizon))
-	if z.foreseenAt.IsZero() || !fresh {
+	s, fresh := z.known(horizon, now)
+	if !fresh {
 		if err := z.failing(future, now); err != nil {
 			return intensity.Series{}, err
 		}
-		s, err := z.up.forecast(ctx, z.name, horizon)
-		if _, full := errors.AsType[usedUpError](err); ctx.Err() == nil && !full {
-			z.remember(future, err)
-		}
-		if err != nil {
+		var err error
+		if s, err = z.up.forecast(ctx, z.name, horizon, func(s intensity.Series, err error) { z.foresaw(s, err, horizon, now) }); err != nil {
 			return intensity.Series{}, err
 		}
-		z.foreseen, z.foreseenAt, z.horizon = s, now, horizon
+	}
+	return from(s, now, now.Add(horizon), z.up.depth), nil
+}
+
+// known returns the newest forecast, and whether it is new enough.
+func (z *zone) known(horizon time.Duration, now time.Time) (_ intensity.Series, fresh bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.foreseen, !z.foreseenAt.IsZero() && now.Sub(z.foreseenAt) < min(z.step(), time.Hour) &&
+		z.horizon >= horizon && !z.foreseen.To.Before(now.Add(horizon))
+}
+
+// foresaw takes over what a request for a forecast brought, for whoever asks next.
+func (z *zone) foresaw(s intensity.Series, err error, horizon time.Duration, now time.Time) {
+	if _, full := errors.AsType[usedUpError](err); full {
+		return
+	}
+	z.remember(future, err)
+	if err != nil {
+		return
+	}
+	z.mu.Lock()
+	z.foreseen, z.foreseenAt, z.horizon = s, now, horizon
+	other := len(s.Slots) > 0 && len(z.slots) > 0 && s.Slots[0].Basis != z.slots[0].Basis
+	z.mu.Unlock()
+	if !other { // nothing is put beside values of another basis, nor in their place
 		z.merge(intensity.Series{From: s.From, To: s.To, Slots: s.Slots}, now)
 	}
-	return from(z.foreseen, now, now.Add(horizon), z.up.depth), nil
 }
 
 // from returns what of a series has not ended at a moment and begins before another, in
