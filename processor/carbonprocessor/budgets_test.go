@@ -73,6 +73,21 @@ func TestBudgets(t *testing.T) {
 	})
 }
 
+// Budgets of different parts of one resource are points of one metric.
+func TestBudgetsOfOneResourceShareTheirMetrics(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Budgets = []BudgetConfig{
+			{Name: "cpu", Grams: 10, Match: map[string]string{"hw.type": "cpu"}},
+			{Name: "gpu", Grams: 10, Match: map[string]string{"hw.type": "gpu"}},
+		}
+	})
+	md := energy(t, in{attrs: map[string]any{"hw.type": "cpu"}}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 10, 10_000.0}) })
+	dps := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	dps.At(0).CopyTo(dps.AppendEmpty())
+	dps.At(1).Attributes().PutStr("hw.type", "gpu")
+	assert.Equal(t, map[string]float64{"cpu": 0.1, "gpu": 0.1}, utilization(t, r.send(md), map[string]float64{"cpu": 10, "gpu": 10}))
+}
+
 // What two pipelines see counts once.
 func TestABudgetCountsAStreamOfTwoPipelinesOnce(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Budgets = []BudgetConfig{{Name: "all", Grams: 10}} })

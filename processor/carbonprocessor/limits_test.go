@@ -169,16 +169,16 @@ func TestSteadyStateAllocatesNothingButThePointsItEmits(t *testing.T) {
 
 	// The same points without any thought.
 	emitted := &series{label: &label{source: "static", boundary: "lifecycle"}}
-	f := hostFamily()
+	in := &input{family: hostFamily()}
 	emit := func() {
 		restore(md, start, round)
 		round++
 		for _, rm := range md.ResourceMetrics().All() {
 			sm := rm.ScopeMetrics().At(0)
 			m := sm.Metrics().At(0)
-			o := output{emits: emits{bounds: true}, family: f, list: sm.Metrics(), temporality: cumulative, points: parts}
+			o := output{emits: emits{bounds: true}, scope: sm, temporality: cumulative, points: parts}
 			for _, dp := range m.Sum().DataPoints().All() {
-				o.add(dp.Attributes(), new(input), emitted, 1, 2)
+				o.add(dp.Attributes(), in, emitted, 1, 2)
 			}
 		}
 	}
