@@ -71,9 +71,6 @@ const (
 
 func (id identity) tagged(tag uint64) identity { return identity{hi: id.hi + tag, lo: id.lo ^ tag} }
 
-// latest is how far the clock of a sender may be ahead for its machine to get older.
-const latest = 5 * time.Minute
-
 func newEmbodied(cfg EmbodiedConfig) *embodied {
 	return &embodied{config: cfg, widths: emission.EmbodiedWidths(), label: &label{embodied: true}, none: pcommon.NewMap(), drawn: map[identity]body{}}
 }
@@ -140,10 +137,13 @@ func (p *metricsProcessor) clock(id identity, resource pcommon.Map) *stream {
 		s = &stream{}
 		p.streams.add(id, s, p.now)
 	}
-	if s.asset == nil { // it is new, or was restored
-		a := p.embodied.assetOf(resource)
-		s.asset = &a
-		s.budgets = p.claim(id, resource, p.embodied.none)
+	if a := p.embodied.assetOf(resource); s.asset == nil || s.asset.kg == 0 && a.kg > 0 { // others may not say what it is
+		known := a // what lives on, for a lookup to allocate nothing
+		s.asset = &known
+	}
+	if !s.met || p.engine.budgets.unclaimed(s) {
+		s.met = true
+		p.engine.budgets.claim(p, s, resource, p.embodied.none)
 	}
 	s.seen = p.now
 	return s
@@ -152,7 +152,7 @@ func (p *metricsProcessor) clock(id identity, resource pcommon.Map) *stream {
 // turn moves a clock on to a moment and returns the interval that has passed: since from
 // if it is new.
 func (p *metricsProcessor) turn(s *stream, from, at int64) (int64, int64) {
-	at = min(at, p.wall.Add(latest).UnixNano())
+	at = min(at, p.ahead)
 	if s.last == 0 { // or it is known no more: up to when it was booked, the newest evicted clock knew
 		s.last = min(max(from, p.streams.evicted), at)
 	}

@@ -237,3 +237,17 @@ func TestNothingIsEmbodiedUnlessAskedFor(t *testing.T) {
 	out := r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 1.0}) }))
 	assert.Len(t, found(out, "carbon.host.emissions"), 1)
 }
+
+// The first resource of a machine does not say what it is, the second one does.
+func TestAMachineIsLookedUpUntilItIsKnown(t *testing.T) {
+	r := newRig(t, making(0, 35_040*time.Hour))
+	send := func(resource map[string]any, start, at float64) map[string]float64 {
+		resource["host.id"] = "i-1"
+		i := in{resource: resource, temporality: delta}
+		return byType(r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{start, at, 1.0}) })), "carbon.host.emissions", "embodied", "")
+	}
+	assert.Empty(t, send(map[string]any{}, -7200, -3600))
+	got := send(map[string]any{"cloud.provider": "aws", "host.type": "a1.2xlarge"}, -3600, 0)
+	assert.InEpsilon(t, 14.5863, got[""], 1e-5)
+	assert.NotEmpty(t, send(map[string]any{}, 0, 60), "it stays known")
+}

@@ -35,6 +35,7 @@ type metricsProcessor struct {
 
 	// The rest is the batch in progress, kept here so that it allocates nothing.
 	wall     time.Time
+	ahead    int64 // ns since 1970: what is later than that is of a clock that is wrong
 	now      time.Duration
 	batch    uint64
 	outs     [2]*output // of the scope, by temporality
@@ -46,7 +47,7 @@ type metricsProcessor struct {
 	changed  []*stream // to be stored
 	record   record
 	owns     map[int]pmetric.MetricSlice // what this processor adds to a resource as a whole
-	budgeted uint64 // budgets that the batch has touched
+	budgeted uint64                      // budgets that the batch has touched
 	touched  []touched
 	newest   int64 // time of the newest point that a budget counts
 	dropped  [outcomes]int64
@@ -70,6 +71,9 @@ type touched struct {
 func newMetricsProcessor(e *engine, release func()) *metricsProcessor {
 	return &metricsProcessor{engine: e, release: release, owns: map[int]pmetric.MetricSlice{}}
 }
+
+// latest is how far the clock of a sender may be ahead of ours.
+const latest = 5 * time.Minute
 
 func (p *metricsProcessor) start(ctx context.Context, host component.Host) error {
 	p.mu.Lock()
@@ -134,6 +138,7 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 		return md, nil
 	}
 	p.wall = time.Now()
+	p.ahead = p.wall.Add(latest).UnixNano()
 	p.now = p.wall.Sub(p.engine.began)
 	p.streams.sweep(p.now)
 	p.batch++
@@ -412,7 +417,7 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	if isNew {
 		s = &stream{half: p.powerHalf(dp.Attributes(), kind, in)}
 	}
-	step := s.step(r, kind, p.streams.born, in.maxGap)
+	step := s.step(r, kind, p.born(r), in.maxGap)
 	sums := s.sums
 	if step.anew {
 		sums = sums[:0]
@@ -442,7 +447,7 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	if isNew {
 		p.streams.add(id, s, p.now)
 	}
-	if !s.met {
+	if !s.met || p.engine.budgets.unclaimed(s) {
 		p.meet(s, dp.Attributes(), in, resource)
 	}
 	if step.reset {
@@ -452,6 +457,9 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	s.accept(r)
 	s.seen = p.now
 	s.sums = sums
+	if step.anew && s.debts != nil {
+		s.debts.anew(step.from)
+	}
 	p.change(s)
 	p.touch(parts, r.at)
 	if p.engine.revises && len(parts) > 0 {
@@ -476,20 +484,24 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	return why
 }
 
-// meet finds out what depends on what a stream says of itself, once.
+// born is the moment from which on a stream that is not known must be new, if it starts
+// then: never, if its start is in the future, as when it was here before with a clock that
+// is ahead.
+func (p *metricsProcessor) born(r reading) int64 {
+	if r.start > p.ahead {
+		return math.MaxInt64
+	}
+	return p.streams.born
+}
+
+// meet finds out what depends on what a stream says of itself, once, and again if a
+// pipeline that was first to count it does so no more.
 func (p *metricsProcessor) meet(s *stream, attrs pcommon.Map, in *input, resource pcommon.Map) {
 	s.met = true
-	s.budgets = p.claim(s.id, resource, attrs)
+	p.engine.budgets.claim(p, s, resource, attrs)
 	if p.embodied != nil && in.family.index == ofHosts {
 		s.asset = p.embodied.deviceOf(attrs)
 	}
-}
-
-func (p *metricsProcessor) claim(id identity, resource, point pcommon.Map) uint64 {
-	if len(p.engine.budgets.list) == 0 {
-		return 0
-	}
-	return p.engine.budgets.claim(p, id, resource, point)
 }
 
 // change notes that a stream has to be stored.
@@ -565,9 +577,17 @@ func (p *metricsProcessor) endOf(dp pmetric.NumberDataPoint, in *input, base ide
 		return // nothing was derived from it, or the marker is from the past
 	}
 	s.seen, s.ended = p.now, true
+	p.change(s)
 	if out.temporality == pmetric.AggregationTemporalityCumulative {
 		for i := range s.sums {
 			out.end(dp.Attributes(), in, &s.sums[i], pcommon.Timestamp(s.sums[i].start), at) //nolint:gosec // was checked on input
+		}
+		if s.debts != nil {
+			for i := range s.debts.fixed {
+				one := &s.debts.fixed[i]
+				end := out.point(correction, dp.Attributes(), in, one.label, pcommon.Timestamp(one.start), at) //nolint:gosec // likewise
+				end.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+			}
 		}
 		return
 	}

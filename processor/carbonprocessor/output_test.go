@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
@@ -84,7 +85,7 @@ func TestManyScopesInOneBatch(t *testing.T) {
 		sms.At(i+1).Scope().Attributes().PutInt("n", int64(i))
 	}
 	_, err := r.p.processMetrics(t.Context(), md)
-	assert.NoError(t, err)
+	require.NoError(t, err)
 	assert.LessOrEqual(t, len(r.p.made), maxOutputs)
 	assert.Zero(t, r.p.used)
 }

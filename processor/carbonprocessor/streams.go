@@ -28,8 +28,9 @@ type stream struct {
 	ended bool     // the sender said so after the newest point
 
 	met     bool   // the rest was found out
-	share   uint32 // index of its share, if that is of this stream
-	budgets uint64 // that count it
+	share   uint32 // index in embodied.shares, if its share is of this batch
+	refused uint32 // budgets.freed when another pipeline counted it in budgets; 0: none did
+	budgets uint64 // that count it, as bits
 	asset   *asset // whose making is booked beside it; nil: none
 	debts   *debts // nil: all prices are final
 	batch   uint64 // in which it is to be stored
