@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -20,8 +21,8 @@ import (
 type BudgetConfig struct {
 	Name       string            `mapstructure:"name"`
 	Grams      float64           `mapstructure:"grams"`      // of CO2-equivalent for each period
-	Period     time.Duration     `mapstructure:"period"`     // 0: as long as the Collector runs
-	Match      map[string]string `mapstructure:"match"`      // attributes of the resource or the point; a trailing * stands for any end
+	Period     time.Duration     `mapstructure:"period"`     // 0: as long as the state lasts
+	Match      map[string]string `mapstructure:"match"`      // attributes of the resource or the point; a * stands for anything, "" for none
 	Thresholds []float64         `mapstructure:"thresholds"` // in percent
 }
 
@@ -56,6 +57,7 @@ type budgets struct {
 	log  *zap.Logger
 	list []limited
 
+	freed   atomic.Uint32 // how often a claim was given up, and 1: never 0
 	mu      sync.Mutex
 	claims  map[identity]*metricsProcessor // who books a stream that several pipelines see
 	crossed []budget.Crossing
@@ -70,6 +72,7 @@ type limited struct {
 
 func newBudgets(cfg *Config, now time.Time, log *zap.Logger) (*budgets, error) {
 	b := &budgets{log: log, claims: map[identity]*metricsProcessor{}}
+	b.freed.Store(1)
 	for i := range cfg.Budgets {
 		one, err := budget.New(cfg.Budgets[i].plain(), now)
 		if err != nil {
@@ -80,25 +83,37 @@ func newBudgets(cfg *Config, now time.Time, log *zap.Logger) (*budgets, error) {
 	return b, nil
 }
 
-// claim returns, as bits, which budgets a stream counts in: none if another pipeline
-// counts it.
-func (b *budgets) claim(p *metricsProcessor, id identity, resource, point pcommon.Map) (set uint64) {
+// claim finds out which budgets a stream counts in: none as long as another pipeline counts it.
+func (b *budgets) claim(p *metricsProcessor, s *stream, resource, point pcommon.Map) {
+	s.budgets, s.refused = 0, 0
+	set := uint64(0)
 	for i := range b.list {
 		if matches(b.list[i].match, resource, point) {
 			set |= 1 << i
 		}
 	}
 	if set == 0 {
-		return 0
+		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if owner := b.claims[id]; owner != nil && owner != p {
-		return 0
+	if owner := b.claims[s.id]; owner != nil && owner != p {
+		s.refused = b.freed.Load()
+		return
 	}
-	b.claims[id] = p
-	return set
+	b.claims[s.id] = p
+	s.budgets = set
 }
+
+// released notes that a claim was given up, for those who were refused. It needs the lock.
+func (b *budgets) released() {
+	if b.freed.Add(1) == 0 {
+		b.freed.Store(1)
+	}
+}
+
+// unclaimed reports whether the claim of a stream may be had that was refused before.
+func (b *budgets) unclaimed(s *stream) bool { return s.refused != 0 && s.refused != b.freed.Load() }
 
 // matches reports whether the resource or the point has each attribute, and neither those
 // that must not be there.
@@ -122,6 +137,7 @@ func (b *budgets) free(s *stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.claims, s.id)
+	b.released()
 }
 
 // leave gives up the claims of a pipeline that stops.
@@ -133,6 +149,7 @@ func (b *budgets) leave(p *metricsProcessor) {
 			delete(b.claims, id)
 		}
 	}
+	b.released()
 }
 
 // book counts what was priced of a machine or of a workload on it.
@@ -189,6 +206,13 @@ func (b *budgets) state() (out []byte, changed bool) {
 	}
 	b.changed = false
 	return b.encode(), true
+}
+
+// again has the state stored with the next batch, because it could not be with this one.
+func (b *budgets) again() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.changed = true
 }
 
 // whole returns the state, changed or not.

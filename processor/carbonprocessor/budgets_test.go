@@ -73,6 +73,21 @@ func TestBudgets(t *testing.T) {
 	})
 }
 
+// Budgets of different parts of one resource are points of one metric.
+func TestBudgetsOfOneResourceShareTheirMetrics(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Budgets = []BudgetConfig{
+			{Name: "cpu", Grams: 10, Match: map[string]string{"hw.type": "cpu"}},
+			{Name: "gpu", Grams: 10, Match: map[string]string{"hw.type": "gpu"}},
+		}
+	})
+	md := energy(t, in{attrs: map[string]any{"hw.type": "cpu"}}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 10, 10_000.0}) })
+	dps := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	dps.At(0).CopyTo(dps.AppendEmpty())
+	dps.At(1).Attributes().PutStr("hw.type", "gpu")
+	assert.Equal(t, map[string]float64{"cpu": 0.1, "gpu": 0.1}, utilization(t, r.send(md), map[string]float64{"cpu": 10, "gpu": 10}))
+}
+
 // What two pipelines see counts once.
 func TestABudgetCountsAStreamOfTwoPipelinesOnce(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Budgets = []BudgetConfig{{Name: "all", Grams: 10}} })
@@ -92,4 +107,25 @@ func TestABudgetCountsAStreamOfTwoPipelinesOnce(t *testing.T) {
 	// When the pipeline that counted stops, the other one goes on from then.
 	require.NoError(t, second.shutdown(t.Context()))
 	assert.Equal(t, map[string]float64{"all": 0.5}, utilization(t, r.send(batch(50)), limits))
+}
+
+// The pipeline that counted a stream forgets it, and does not see it any more: the other
+// one goes on from then.
+func TestABudgetGoesOnWhenAStreamIsForgotten(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Budgets, c.MaxStreams = []BudgetConfig{{Name: "all", Grams: 10}}, 1
+	})
+	second := newMetricsProcessor(r.p.engine, func() {})
+	require.NoError(t, second.start(t.Context(), componenttest.NewNopHost()))
+	defer func() { require.NoError(t, second.shutdown(t.Context())) }()
+	send := func(p *metricsProcessor, id string, at float64) map[string]float64 {
+		md := energy(t, in{attrs: map[string]any{"hw.id": id}}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, at, at * 1000}) })
+		out, err := p.processMetrics(t.Context(), md)
+		require.NoError(t, err)
+		return utilization(t, out, map[string]float64{"all": 10})
+	}
+	assert.Equal(t, map[string]float64{"all": 0.2}, send(r.p, "a", 20))
+	assert.Empty(t, send(second, "a", 20))
+	assert.Equal(t, map[string]float64{"all": 0.3}, send(r.p, "b", 10), "in place of a")
+	assert.Equal(t, map[string]float64{"all": 0.4}, send(second, "a", 30))
 }

@@ -164,8 +164,10 @@ func (c *Config) Validate() error {
 			refuse("embodied::lifetime: %v is not a duration above 0, such as 35040h", e.Get().Lifetime)
 		}
 	}
-	if c.SCI != nil && c.SCI.Per == "" {
-		refuse("sci::per is missing: the name of the metric that counts units, such as http.server.request.duration")
+	if c.SCI != nil {
+		if err := c.SCI.check(c.Inputs); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -34,9 +34,10 @@ type embodied struct {
 
 	// Of the resource in progress.
 	machine  *stream // its clock; nil if the resource has no energy of a host
-	from, at int64   // when the energy of the host was drawn
+	out      *output // of the energy of the host
+	from, at int64   // when it was drawn
 
-	shares []share           // of the batch
+	shares []share           // of the batch, one for each workload
 	drawn  map[identity]body // what the workloads of each machine drew in the batch
 }
 
@@ -47,7 +48,7 @@ type share struct {
 	stream   *stream
 	dp       pmetric.NumberDataPoint
 	in       *input
-	out      output
+	out      *output
 	resource int
 	rate     *rate
 }
@@ -60,16 +61,15 @@ type body struct {
 	joules float64
 }
 
-// Tags of the clocks of machines, for the energy of the host and for that of workloads.
+// Tags of the clocks of machines, for the energy of the host and for that of workloads, and
+// of what a scope shows of the former.
 const (
 	tagMachine uint64 = 0x6d616368 + iota
 	tagBody
+	tagShown
 )
 
 func (id identity) tagged(tag uint64) identity { return identity{hi: id.hi + tag, lo: id.lo ^ tag} }
-
-// latest is how far the clock of a sender may be ahead for its machine to get older.
-const latest = 5 * time.Minute
 
 func newEmbodied(cfg EmbodiedConfig) *embodied {
 	return &embodied{config: cfg, widths: emission.EmbodiedWidths(), label: &label{embodied: true}, none: pcommon.NewMap(), drawn: map[identity]body{}}
@@ -137,10 +137,13 @@ func (p *metricsProcessor) clock(id identity, resource pcommon.Map) *stream {
 		s = &stream{}
 		p.streams.add(id, s, p.now)
 	}
-	if s.asset == nil { // it is new, or was restored
-		a := p.embodied.assetOf(resource)
-		s.asset = &a
-		s.budgets = p.claim(id, resource, p.embodied.none)
+	if a := p.embodied.assetOf(resource); s.asset == nil || s.asset.kg == 0 && a.kg > 0 { // others may not say what it is
+		known := a // what lives on, for a lookup to allocate nothing
+		s.asset = &known
+	}
+	if !s.met || p.engine.budgets.unclaimed(s) {
+		s.met = true
+		p.engine.budgets.claim(p, s, resource, p.embodied.none)
 	}
 	s.seen = p.now
 	return s
@@ -149,9 +152,9 @@ func (p *metricsProcessor) clock(id identity, resource pcommon.Map) *stream {
 // turn moves a clock on to a moment and returns the interval that has passed: since from
 // if it is new.
 func (p *metricsProcessor) turn(s *stream, from, at int64) (int64, int64) {
-	at = min(at, p.wall.Add(latest).UnixNano())
-	if s.last == 0 {
-		s.last = min(from, at)
+	at = min(at, p.ahead)
+	if s.last == 0 { // or it is known no more: up to when it was booked, the newest evicted clock knew
+		s.last = min(max(from, p.streams.evicted), at)
 	}
 	from = s.last
 	s.last = max(s.last, at)
@@ -168,8 +171,9 @@ func (e *embodied) drew(from, at int64) {
 }
 
 // ofMachine books what the machine of the resource in progress got older by, if it has
-// energy of a host.
-func (p *metricsProcessor) ofMachine() {
+// energy of a host. Several scopes and resources may be of one machine: each shows what
+// was booked when its turn came, so that all of them add up to the machine.
+func (p *metricsProcessor) ofMachine(scope pcommon.InstrumentationScope) {
 	e := p.embodied
 	s := e.machine
 	if s == nil || e.at == 0 || s.asset.kg == 0 {
@@ -177,18 +181,31 @@ func (p *metricsProcessor) ofMachine() {
 	}
 	e.machine = nil
 	from, to := p.turn(s, e.from, e.at)
-	one, ok := e.part(s.asset, from, to, 1)
-	if !ok {
-		return
+	var parts []part
+	if one, ok := e.part(s.asset, from, to, 1); ok && from < to {
+		p.one[0] = one
+		parts = p.one[:]
 	}
 	in := p.engine.inputs[names.MetricHWEnergy]
-	out := &p.outs[ofHosts][1] // that of the energy, of which there is some
-	if out.family == nil {
-		out = &p.outs[ofHosts][0]
+	p.book(s, parts, in.family, p.machine(), p.rate, p.index)
+	shown := s
+	if e.out.temporality == pmetric.AggregationTemporalityCumulative {
+		shown = p.shown(scope, to)
 	}
-	p.one[0] = one
-	p.book(s, p.one[:], in.family, p.machine(), p.rate, p.index)
-	p.emit(s, p.one[:], e.none, pcommon.Timestamp(to), from, in, out, everything) //nolint:gosec // was checked on input
+	p.emit(shown, parts, e.none, pcommon.Timestamp(to), from, in, e.out, everything) //nolint:gosec // was checked on input
+}
+
+// shown returns the stream of what a scope of the resource in progress shows of its machine.
+func (p *metricsProcessor) shown(scope pcommon.InstrumentationScope, at int64) *stream {
+	id := p.hash.base(p.id, scope, names.MetricHostEmissions, 0).tagged(tagShown)
+	s := p.streams.find(id, p.now)
+	if s == nil {
+		s = &stream{}
+		p.streams.add(id, s, p.now)
+	}
+	s.seen, s.last = p.now, at
+	p.change(s)
+	return s
 }
 
 // ofWorkload notes what a workload of the resource in progress drew.
@@ -208,9 +225,16 @@ func (p *metricsProcessor) ofWorkload(s *stream, r reading, st step, dp pmetric.
 		b.at, b.joules = max(b.at, r.at), b.joules+st.joules
 	}
 	e.drawn[p.host] = b
-	e.shares = append(e.shares, share{
-		machine: p.host, joules: st.joules, stream: s, dp: dp, in: in, out: *out, resource: p.index, rate: p.rate,
-	})
+	joules := st.joules
+	if i := int(s.share); i < len(e.shares) && e.shares[i].stream == s {
+		joules += e.shares[i].joules // of points before this one
+	} else {
+		s.share = uint32(len(e.shares)) //nolint:gosec // of the points of a batch
+		e.shares = append(e.shares, share{})
+	}
+	e.shares[s.share] = share{
+		machine: p.host, joules: joules, stream: s, dp: dp, in: in, out: out, resource: p.index, rate: p.rate,
+	}
 }
 
 // shareOut divides what the machines got older by among their workloads, by energy. Energy
@@ -231,15 +255,25 @@ func (p *metricsProcessor) shareOut() {
 		}
 		var parts []part
 		if b.joules > 0 && b.at > b.from {
-			if one, ok := e.part(b.clock.asset, b.from, b.at, sh.joules/b.joules); ok {
+			if one, ok := e.part(b.clock.asset, b.from, b.at, min(sh.joules/b.joules, 1)); ok {
 				p.one[0] = one
 				parts = p.one[:]
 			}
 		}
 		p.book(sh.stream, parts, sh.in.family, sh.machine, sh.rate, sh.resource)
-		p.emit(sh.stream, parts, sh.dp.Attributes(), sh.dp.Timestamp(), b.from, sh.in, &sh.out, ofMaking)
+		at := pcommon.Timestamp(b.at) //nolint:gosec // was checked on input
+		if sh.out.temporality == pmetric.AggregationTemporalityCumulative {
+			at = max(at, sh.dp.Timestamp())
+		}
+		p.emit(sh.stream, parts, sh.dp.Attributes(), at, b.from, sh.in, sh.out, ofMaking)
 	}
 	clear(e.shares)
 	e.shares = e.shares[:0]
+	if cap(e.shares) > maxShares {
+		e.shares = nil
+	}
 	clear(e.drawn)
 }
+
+// maxShares bounds what is kept after a batch of many workloads.
+const maxShares = 1 << 16

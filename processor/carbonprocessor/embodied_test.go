@@ -83,6 +83,131 @@ func TestWorkloadsShareTheirMachine(t *testing.T) {
 	assert.Empty(t, byType(out, "carbon.emissions", "embodied", ""))
 }
 
+// A machine of 1 g each second whose parts come under two scopes and two resources: what they
+// show adds up to it, and none of it ever falls.
+func TestScopesAndResourcesOfOneMachine(t *testing.T) {
+	r := newRig(t, making(36, 10*time.Hour))
+	one := func(resource, scope string, at float64) pmetric.Metrics {
+		i := in{resource: map[string]any{"host.id": "h", "part": resource}}
+		md := energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, at, 100 * at}) })
+		md.ResourceMetrics().At(0).ScopeMetrics().At(0).Scope().SetName(scope)
+		return md
+	}
+	last := map[string]float64{}
+	for at := 10.0; at <= 40; at += 10 {
+		md := one("a", "rapl", at)
+		one("a", "nvml", at).ResourceMetrics().At(0).ScopeMetrics().MoveAndAppendTo(md.ResourceMetrics().At(0).ScopeMetrics())
+		one("b", "rapl", at+2).ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+		out := r.send(md)
+		sum := 0.0
+		for _, rm := range out.ResourceMetrics().All() {
+			for _, sm := range rm.ScopeMetrics().All() {
+				single := pmetric.NewMetrics()
+				sm.CopyTo(single.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty())
+				part, _ := rm.Resource().Attributes().Get("part")
+				key := part.Str() + sm.Scope().Name()
+				for _, v := range byType(single, "carbon.host.emissions", "embodied", "") {
+					assert.GreaterOrEqual(t, v, last[key])
+					last[key] = v
+					sum += v
+				}
+			}
+		}
+		assert.InDelta(t, at+2-5, sum, 1e-9)
+	}
+}
+
+// A stream that is new comes before one that is known, and both have one metric.
+func TestAWorkloadThatIsNewComesFirst(t *testing.T) {
+	r := newRig(t, making(36, 10*time.Hour))
+	one := func(who string, start, at float64) pmetric.Metrics {
+		i := in{name: "carbon.energy", resource: map[string]any{"host.id": "h"}, attrs: map[string]any{"who": who}}
+		return energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{start, at, 100 * at}) })
+	}
+	r.send(one("known", 5, 10))
+	md := one("new", -100, 20) // its first value is a baseline
+	points := func(md pmetric.Metrics) pmetric.NumberDataPointSlice {
+		return md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	}
+	points(one("known", 5, 20)).MoveAndAppendTo(points(md))
+	got := byType(r.send(md), "carbon.emissions", "embodied", "who")
+	assert.Equal(t, map[string]float64{"known": 15, "new": 0}, got)
+}
+
+// The machine was booked up to 50 s. What a workload drew up to 40 s has its share of the
+// time up to 60 s that the batch brings, and says so.
+func TestAWorkloadThatIsLate(t *testing.T) {
+	for _, forced := range []string{"delta", "cumulative"} {
+		r := newRig(t, func(c *Config) { making(36, 10*time.Hour)(c); c.Temporality = forced })
+		one := func(who string, at, joules float64) pmetric.Metrics {
+			i := in{name: "carbon.energy", resource: map[string]any{"host.id": "h", "who": who}, attrs: map[string]any{"who": who}}
+			return energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, at, joules}) })
+		}
+		r.send(one("a", 50, 10))
+		md := one("b", 40, 10)
+		one("a", 60, 20).ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+		out := r.send(md)
+		for _, dp := range found(out, "carbon.emissions") {
+			if str(dp, "carbon.emission_type") == "embodied" && str(dp, "who") == "b" {
+				assert.InDelta(t, 50, r.seconds(dp.StartTimestamp()), 0)
+				assert.InDelta(t, 60, r.seconds(dp.Timestamp()), 0)
+				assert.InDelta(t, 5, dp.DoubleValue(), 1e-9)
+			}
+		}
+	}
+}
+
+// Two points of a workload in one batch have one share, as one point.
+func TestAWorkloadTwiceInOneBatch(t *testing.T) {
+	r := newRig(t, func(c *Config) { making(36, 10*time.Hour)(c); c.Range = false })
+	md := energy(t, in{name: "carbon.energy", resource: map[string]any{"host.id": "h"}}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 10, 100.0}) })
+	dps := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	r.fill(dps.AppendEmpty(), point{5, 20, 200.0})
+	out, err := r.p.processMetrics(t.Context(), md)
+	require.NoError(t, err)
+	var got []float64
+	for _, dp := range found(out, "carbon.emissions") {
+		if str(dp, "carbon.emission_type") == "embodied" {
+			got = append(got, dp.DoubleValue())
+		}
+	}
+	require.Len(t, got, 1)
+	assert.InDelta(t, 15, got[0], 1e-9)
+}
+
+// The clock of a machine is evicted, and a part brings the time since its last point, of
+// which 10 s were booked.
+func TestAMachineIsNotBookedTwiceAfterAnEviction(t *testing.T) {
+	r := newRig(t, func(c *Config) { making(36, 10*time.Hour)(c); c.Temporality, c.MaxStreams = "delta", 4 })
+	sum := 0.0
+	send := func(host, part string, start, at float64) {
+		i := in{resource: map[string]any{"host.id": host}, attrs: map[string]any{"hw.id": part}, temporality: delta}
+		out := r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{start, at, 1.0}) }))
+		if host == "h" {
+			sum += byType(out, "carbon.host.emissions", "embodied", "")[""]
+		}
+	}
+	send("h", "slow", -60, -50)
+	send("h", "fast", -50, -40)
+	send("x", "1", -60, -40)
+	send("x", "2", -60, -40)
+	send("x", "3", -60, -40) // the machine h is not known any more
+	send("h", "slow", -50, -30)
+	assert.InDelta(t, 30, sum, 1e-9)
+}
+
+// A card is as old as time goes by, also where intervals overlap.
+func TestADeviceIsNotBookedTwiceWhereDeltasOverlap(t *testing.T) {
+	r := newRig(t, making(0, 35_040*time.Hour))
+	sum := 0.0
+	for _, start := range []float64{0, 1800} {
+		i := in{temporality: delta, attrs: map[string]any{"hw.id": "GPU-1", "hw.type": "gpu", "hw.model": "NVIDIA H100 80GB HBM3"}}
+		out := r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{start, start/3 + 3600, 1.0}) }))
+		sum += byType(out, "carbon.host.emissions", "embodied", "hw.id")["GPU-1"]
+	}
+	assert.InEpsilon(t, 164_000/35_040.0*4200/3600, sum, 1e-9)
+}
+
 // instances.csv: aws a1.2xlarge has 14.5863 g/h over 4 years. gpus.csv: an H100 SXM is
 // 164 kg. The lifetime is that of the configuration, so that 35,040 h change nothing.
 func TestMachinesOfTheTables(t *testing.T) {
@@ -111,4 +236,18 @@ func TestNothingIsEmbodiedUnlessAskedFor(t *testing.T) {
 	i := in{resource: map[string]any{"cloud.provider": "aws", "host.type": "a1.2xlarge"}, temporality: delta}
 	out := r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 1.0}) }))
 	assert.Len(t, found(out, "carbon.host.emissions"), 1)
+}
+
+// The first resource of a machine does not say what it is, the second one does.
+func TestAMachineIsLookedUpUntilItIsKnown(t *testing.T) {
+	r := newRig(t, making(0, 35_040*time.Hour))
+	send := func(resource map[string]any, start, at float64) map[string]float64 {
+		resource["host.id"] = "i-1"
+		i := in{resource: resource, temporality: delta}
+		return byType(r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{start, at, 1.0}) })), "carbon.host.emissions", "embodied", "")
+	}
+	assert.Empty(t, send(map[string]any{}, -7200, -3600))
+	got := send(map[string]any{"cloud.provider": "aws", "host.type": "a1.2xlarge"}, -3600, 0)
+	assert.InEpsilon(t, 14.5863, got[""], 1e-5)
+	assert.NotEmpty(t, send(map[string]any{}, 0, 60), "it stays known")
 }

@@ -53,11 +53,12 @@ type engine struct {
 	revises bool
 
 	clients   []storage.Client
-	cache     chain.Store      // nil: what providers say is not stored
-	journal   *journal.Journal // nil: nothing is stored
-	restored  map[journal.ID]*journal.Stream
+	cache     chain.Store       // nil: what providers say is not stored
+	journal   *journal.Journal  // nil: nothing is stored
+	restored  []*journal.Stream // the least recently seen first
 	pipelines []*metricsProcessor
-	leaving   bool // a pipeline has stopped: what is in memory is not all any more
+	leaving   bool               // a pipeline has stopped: what is in memory is not all any more
+	quit      context.CancelFunc // ends a compaction; may be nil
 
 	compacting, failing atomic.Bool
 	work                sync.WaitGroup
@@ -128,6 +129,9 @@ func (e *engine) stop(ctx context.Context) error {
 	e.mu.Lock()
 	e.users--
 	last := e.users == 0
+	if last && e.quit != nil {
+		e.quit() // what is stored stays valid
+	}
 	e.mu.Unlock()
 	if !last {
 		return nil

@@ -172,10 +172,11 @@ func (c *InputConfig) check() error {
 	default:
 		refuse("method: %q is not known; use measured, integrated or modelled", c.Method)
 	}
-	for _, keys := range []map[string]string{c.Match, c.Attributes} {
-		if _, empty := keys[""]; empty {
-			refuse("an attribute without a name")
-		}
+	if _, empty := c.Match[""]; empty {
+		refuse("match: an attribute without a name")
+	}
+	if _, empty := c.Attributes[""]; empty {
+		refuse("attributes: an attribute without a name")
 	}
 	return errors.Join(errs...)
 }
@@ -198,7 +199,8 @@ func (c *InputConfig) checkPreset() error {
 // isOurs reports whether this processor writes metrics of that name.
 func isOurs(metric string) bool {
 	return strings.HasPrefix(metric, names.MetricHostEmissions) || strings.HasPrefix(metric, names.MetricEmissions) ||
-		metric == names.MetricGridIntensity || metric == names.MetricElectricityCost || metric == names.MetricWaterUsage
+		metric == names.MetricGridIntensity || metric == names.MetricElectricityCost || metric == names.MetricWaterUsage ||
+		metric == names.MetricBudgetLimit || metric == names.MetricBudgetUtilization || metric == names.MetricSCI
 }
 
 // ofNative says whose energy a metric is that is an input without being listed.

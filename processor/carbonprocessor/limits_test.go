@@ -74,6 +74,21 @@ func TestTheLeastRecentlySeenStreamIsEvicted(t *testing.T) {
 	assert.EqualValues(t, 2, r.total("otelcol_processor_carbon_streams_tracked"))
 }
 
+// A stream of a sender whose clock is an hour ahead comes back. Its start is after the
+// eviction by that clock only: what was priced before does not count again.
+func TestAStreamOfTheFutureIsNotCountedTwiceAfterItsEviction(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.MaxStreams, c.Temporality = 1, "delta" })
+	send := func(id string, start, at, joules float64) float64 {
+		i := in{attrs: map[string]any{"hw.id": id}}
+		return grams(r.send(energy(t, i, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{start, at, joules}) })), "carbon.host.emissions")
+	}
+	sum := send("a", 3600, 3610, 10_000) + send("a", 3600, 3620, 20_000)
+	send("b", 1, 2, 1)
+	sum += send("a", 3600, 3630, 30_000) + send("a", 3600, 3640, 40_000)
+	assert.InDelta(t, 2, sum, 1e-12, "two baselines, and 10 kJ after each")
+	assert.InDelta(t, 1, send("c", 240, 250, 10_000), 1e-12, "clocks may differ by minutes")
+}
+
 func TestAMillionStreamsInOneBatchStayBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a second and half a gigabyte")
@@ -169,16 +184,16 @@ func TestSteadyStateAllocatesNothingButThePointsItEmits(t *testing.T) {
 
 	// The same points without any thought.
 	emitted := &series{label: &label{source: "static", boundary: "lifecycle"}}
-	f := hostFamily()
+	in := &input{family: hostFamily()}
 	emit := func() {
 		restore(md, start, round)
 		round++
 		for _, rm := range md.ResourceMetrics().All() {
 			sm := rm.ScopeMetrics().At(0)
 			m := sm.Metrics().At(0)
-			o := output{emits: emits{bounds: true}, family: f, list: sm.Metrics(), temporality: cumulative, points: parts}
+			o := output{emits: emits{bounds: true}, scope: sm, temporality: cumulative, points: parts}
 			for _, dp := range m.Sum().DataPoints().All() {
-				o.add(dp.Attributes(), new(input), emitted, 1, 2)
+				o.add(dp.Attributes(), in, emitted, 1, 2)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,16 +35,19 @@ type metricsProcessor struct {
 
 	// The rest is the batch in progress, kept here so that it allocates nothing.
 	wall     time.Time
+	ahead    int64 // ns since 1970: what is later than that is of a clock that is wrong
 	now      time.Duration
 	batch    uint64
-	outs     [families][2]output // of the scope, by temporality
+	outs     [2]*output // of the scope, by temporality
+	made     []*output  // whose memory is used again
+	used     int        // of them, in the batch or, if nothing comes later, the scope
 	gauges   []*gauge
 	sums     []series
 	one      [1]part
 	changed  []*stream // to be stored
 	record   record
-	owns     []own
-	budgeted uint64 // budgets that the batch has touched
+	owns     map[int]pmetric.MetricSlice // what this processor adds to a resource as a whole
+	budgeted uint64                      // budgets that the batch has touched
 	touched  []touched
 	newest   int64 // time of the newest point that a budget counts
 	dropped  [outcomes]int64
@@ -58,12 +62,6 @@ type metricsProcessor struct {
 	rate  *rate // nil: nobody counts its units
 }
 
-// own is what this processor adds to a resource as a whole.
-type own struct {
-	resource int
-	list     pmetric.MetricSlice
-}
-
 // touched are budgets and the first resource of the batch that they count.
 type touched struct {
 	budgets  uint64
@@ -71,8 +69,11 @@ type touched struct {
 }
 
 func newMetricsProcessor(e *engine, release func()) *metricsProcessor {
-	return &metricsProcessor{engine: e, release: release}
+	return &metricsProcessor{engine: e, release: release, owns: map[int]pmetric.MetricSlice{}}
 }
+
+// latest is how far the clock of a sender may be ahead of ours.
+const latest = 5 * time.Minute
 
 func (p *metricsProcessor) start(ctx context.Context, host component.Host) error {
 	p.mu.Lock()
@@ -137,6 +138,7 @@ func (p *metricsProcessor) processMetrics(ctx context.Context, md pmetric.Metric
 		return md, nil
 	}
 	p.wall = time.Now()
+	p.ahead = p.wall.Add(latest).UnixNano()
 	p.now = p.wall.Sub(p.engine.began)
 	p.streams.sweep(p.now)
 	p.batch++
@@ -175,21 +177,26 @@ func (p *metricsProcessor) finish(rms pmetric.ResourceMetricsSlice) {
 	}
 	p.touched, p.budgeted, p.newest = p.touched[:0], 0, 0
 	clear(p.owns)
-	p.owns = p.owns[:0]
-	p.outs = [families][2]output{}
+	p.outs = [2]*output{}
+	p.made = p.made[:min(len(p.made), maxOutputs)]
+	for _, out := range p.made[:min(p.used, len(p.made))] {
+		*out = output{}
+	}
+	p.used = 0
 }
+
+// maxOutputs bounds what is kept after a batch of many scopes.
+const maxOutputs = 1024
 
 // own returns the metrics under a scope of ours in a resource.
 func (p *metricsProcessor) own(rms pmetric.ResourceMetricsSlice, resource int) pmetric.MetricSlice {
-	for i := range p.owns {
-		if p.owns[i].resource == resource {
-			return p.owns[i].list
-		}
+	if list, ok := p.owns[resource]; ok {
+		return list
 	}
 	sm := rms.At(resource).ScopeMetrics().AppendEmpty()
 	sm.Scope().SetName(metadata.ScopeName)
 	sm.Scope().SetVersion(p.engine.build)
-	p.owns = append(p.owns, own{resource, sm.Metrics()})
+	p.owns[resource] = sm.Metrics()
 	return sm.Metrics()
 }
 
@@ -202,7 +209,7 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 		sm := sms.At(i)
 		list := sm.Metrics()
 		n := list.Len() // what is appended on the way is not input
-		looked, given := false, [families]bool{}
+		var seen scope
 		for j := range n {
 			m := list.At(j)
 			in := p.engine.inputs[m.Name()]
@@ -217,11 +224,14 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 			if f.points.Len() == 0 {
 				continue
 			}
-			if !looked {
-				looked, given = true, p.given(list, n)
-				p.outs = [families][2]output{}
+			if !seen.looked {
+				seen = p.survey(list, n)
+				p.outs = [2]*output{}
+				if p.embodied == nil { // or else something may be appended when the batch ends
+					p.used = 0
+				}
 			}
-			if given[in.family.index] {
+			if seen.given[in.family.index] {
 				p.dropped[alreadyPriced] += int64(f.points.Len())
 				continue
 			}
@@ -229,13 +239,15 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 				known = true
 				p.look(attrs)
 			}
+			out := p.output(f, &seen, sms, sm)
 			if p.embodied != nil && in.family.index == ofHosts && p.embodied.machine == nil {
 				p.embodied.machine = p.clock(p.machine().tagged(tagMachine), attrs)
+				p.embodied.out = out
 			}
-			p.points(f, in, sm.Scope(), m.Name(), attrs, p.output(in.family, f, list))
+			p.points(f, in, sm.Scope(), m.Name(), attrs, out)
 		}
-		if p.embodied != nil && looked {
-			p.ofMachine()
+		if p.embodied != nil && seen.looked {
+			p.ofMachine(sm.Scope())
 		}
 	}
 	if p.rates != nil {
@@ -287,34 +299,68 @@ func (p *metricsProcessor) machine() identity {
 	return p.host
 }
 
-// given says whose emissions are among the first n metrics: the sender has priced
-// its energy, and a second series under the same name would corrupt the first.
-func (p *metricsProcessor) given(list pmetric.MetricSlice, n int) (given [families]bool) {
-	for i := range n {
-		switch list.At(i).Name() {
-		case names.MetricHostEmissions:
-			given[ofHosts] = true
-		case names.MetricEmissions:
-			given[ofWorkloads] = true
-		}
-	}
-	return given
+// scope is what matters of the metrics of a scope as a whole. What the sender has given
+// is not given a second time: two series under one name would corrupt each other.
+type scope struct {
+	looked      bool
+	given       [families]bool // the sender has priced its energy
+	cost, water bool           // are given, too
+	cumulative  bool           // something will be
 }
 
-// output returns what collects the emissions of a family in this scope.
-func (p *metricsProcessor) output(f *family, from flow, list pmetric.MetricSlice) *output {
-	t := p.engine.temporality
-	if t == pmetric.AggregationTemporalityUnspecified {
-		t = pmetric.AggregationTemporalityCumulative
-		if from.kind == kindDelta {
-			t = pmetric.AggregationTemporalityDelta
+// survey looks at the first n metrics.
+func (p *metricsProcessor) survey(list pmetric.MetricSlice, n int) scope {
+	s := scope{looked: true}
+	for i := range n {
+		m := list.At(i)
+		switch m.Name() {
+		case names.MetricHostEmissions, names.MetricHostEmissionsLower, names.MetricHostEmissionsUpper, names.MetricHostEmissionsCorrection:
+			s.given[ofHosts] = true
+		case names.MetricEmissions, names.MetricEmissionsLower, names.MetricEmissionsUpper, names.MetricEmissionsCorrection:
+			s.given[ofWorkloads] = true
+		case names.MetricElectricityCost:
+			s.cost = true
+		case names.MetricWaterUsage:
+			s.water = true
+		default:
+			if in := p.engine.inputs[m.Name()]; in != nil {
+				f, why := in.flowOf(m)
+				s.cumulative = s.cumulative || why == converted && p.temporality(f) == pmetric.AggregationTemporalityCumulative
+			}
 		}
 	}
-	out := &p.outs[f.index][t-pmetric.AggregationTemporalityDelta]
-	if out.family == nil {
-		*out = output{emits: p.engine.emits, family: f, list: list, temporality: t}
+	return s
+}
+
+// temporality is that of what derives from a flow.
+func (p *metricsProcessor) temporality(f flow) pmetric.AggregationTemporality {
+	switch t := p.engine.temporality; {
+	case t != pmetric.AggregationTemporalityUnspecified:
+		return t
+	case f.kind == kindDelta:
+		return pmetric.AggregationTemporalityDelta
 	}
-	return out
+	return pmetric.AggregationTemporalityCumulative
+}
+
+// output returns what collects the emissions of this scope. Where there are both
+// temporalities, deltas move out: wherever they stand, their sum is right.
+func (p *metricsProcessor) output(f flow, s *scope, all pmetric.ScopeMetricsSlice, sm pmetric.ScopeMetrics) *output {
+	t := p.temporality(f)
+	out := &p.outs[t-pmetric.AggregationTemporalityDelta]
+	if *out != nil {
+		return *out
+	}
+	if p.used == len(p.made) {
+		p.made = append(p.made, new(output))
+	}
+	*out = p.made[p.used]
+	p.used++
+	**out = output{emits: p.engine.emits, scope: sm, temporality: t, apart: all}
+	(*out).split = s.cumulative && t == pmetric.AggregationTemporalityDelta
+	(*out).cost = (*out).cost && !s.cost
+	(*out).water = (*out).water && !s.water
+	return *out
 }
 
 func (p *metricsProcessor) points(f flow, in *input, scope pcommon.InstrumentationScope, metric string, resource pcommon.Map, out *output) {
@@ -371,7 +417,7 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	if isNew {
 		s = &stream{half: p.powerHalf(dp.Attributes(), kind, in)}
 	}
-	step := s.step(r, kind, p.streams.born, in.maxGap)
+	step := s.step(r, kind, p.born(r), in.maxGap)
 	sums := s.sums
 	if step.anew {
 		sums = sums[:0]
@@ -401,15 +447,19 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	if isNew {
 		p.streams.add(id, s, p.now)
 	}
-	if !s.met {
+	if !s.met || p.engine.budgets.unclaimed(s) {
 		p.meet(s, dp.Attributes(), in, resource)
 	}
 	if step.reset {
 		p.resets++
 	}
+	booked := s.last
 	s.accept(r)
 	s.seen = p.now
 	s.sums = sums
+	if step.anew && s.debts != nil {
+		s.debts.anew(step.from)
+	}
 	p.change(s)
 	p.touch(parts, r.at)
 	if p.engine.revises && len(parts) > 0 {
@@ -418,7 +468,7 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	isHost := in.family.index == ofHosts
 	if p.embodied != nil && isHost && step.verdict == priced {
 		p.embodied.drew(step.from, r.at)
-		parts = p.embodied.ofDevice(s, parts, step.from, r.at)
+		parts = p.embodied.ofDevice(s, parts, max(step.from, booked), r.at)
 		p.prices.parts = parts // keeps what was allocated
 	}
 	p.book(s, parts, in.family, p.machine(), p.rate, p.index)
@@ -434,20 +484,24 @@ func (p *metricsProcessor) point(dp pmetric.NumberDataPoint, r reading, kind kin
 	return why
 }
 
-// meet finds out what depends on what a stream says of itself, once.
+// born is the moment from which on a stream that is not known must be new, if it starts
+// then: never, if its start is in the future, as when it was here before with a clock that
+// is ahead.
+func (p *metricsProcessor) born(r reading) int64 {
+	if r.start > p.ahead {
+		return math.MaxInt64
+	}
+	return p.streams.born
+}
+
+// meet finds out what depends on what a stream says of itself, once, and again if a
+// pipeline that was first to count it does so no more.
 func (p *metricsProcessor) meet(s *stream, attrs pcommon.Map, in *input, resource pcommon.Map) {
 	s.met = true
-	s.budgets = p.claim(s.id, resource, attrs)
+	p.engine.budgets.claim(p, s, resource, attrs)
 	if p.embodied != nil && in.family.index == ofHosts {
 		s.asset = p.embodied.deviceOf(attrs)
 	}
-}
-
-func (p *metricsProcessor) claim(id identity, resource, point pcommon.Map) uint64 {
-	if len(p.engine.budgets.list) == 0 {
-		return 0
-	}
-	return p.engine.budgets.claim(p, id, resource, point)
 }
 
 // change notes that a stream has to be stored.
@@ -467,9 +521,13 @@ func (p *metricsProcessor) book(s *stream, parts []part, f *family, machine iden
 		}
 		p.engine.budgets.book(s.budgets, machine, of, parts)
 	}
-	if s.budgets&^p.budgeted != 0 {
-		p.touched = append(p.touched, touched{s.budgets &^ p.budgeted, resource})
-		p.budgeted |= s.budgets
+	if more := s.budgets &^ p.budgeted; more != 0 {
+		p.budgeted |= more
+		if i := slices.IndexFunc(p.touched, func(t touched) bool { return t.resource == resource }); i >= 0 {
+			p.touched[i].budgets |= more
+		} else {
+			p.touched = append(p.touched, touched{more, resource})
+		}
 	}
 	if s.budgets != 0 {
 		p.newest = max(p.newest, s.last)
@@ -519,9 +577,17 @@ func (p *metricsProcessor) endOf(dp pmetric.NumberDataPoint, in *input, base ide
 		return // nothing was derived from it, or the marker is from the past
 	}
 	s.seen, s.ended = p.now, true
+	p.change(s)
 	if out.temporality == pmetric.AggregationTemporalityCumulative {
 		for i := range s.sums {
 			out.end(dp.Attributes(), in, &s.sums[i], pcommon.Timestamp(s.sums[i].start), at) //nolint:gosec // was checked on input
+		}
+		if s.debts != nil {
+			for i := range s.debts.fixed {
+				one := &s.debts.fixed[i]
+				end := out.point(correction, dp.Attributes(), in, one.label, pcommon.Timestamp(one.start), at) //nolint:gosec // likewise
+				end.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+			}
 		}
 		return
 	}

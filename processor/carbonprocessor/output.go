@@ -68,18 +68,19 @@ type emits struct {
 	currency            string // unit of the cost
 }
 
-// output is what derives from one family of inputs in one list of metrics. Nothing is
+// output is what derives from the inputs of one scope with one temporality. Nothing is
 // appended before the first point.
 type output struct {
 	emits
 
-	family      *family
-	list        pmetric.MetricSlice
+	scope       pmetric.ScopeMetrics
+	apart       pmetric.ScopeMetricsSlice // where it gets a scope of its own, if split
+	split       bool
 	temporality pmetric.AggregationTemporality
 	points      int // how many are expected
 
-	open  [quantities]bool
-	lists [quantities]pmetric.NumberDataPointSlice
+	open  [families][quantities]bool
+	lists [families][quantities]pmetric.NumberDataPointSlice
 }
 
 // add appends the points of a series with the attributes of the input point.
@@ -87,17 +88,17 @@ func (o *output) add(attrs pcommon.Map, in *input, s *series, start, at pcommon.
 	dp := o.point(amount, attrs, in, s.label, start, at)
 	dp.SetDoubleValue(s.sum.Grams)
 	if o.bounds {
-		o.beside(lower, dp).SetDoubleValue(s.sum.Lower)
-		o.beside(upper, dp).SetDoubleValue(s.sum.Upper)
+		o.beside(in.family, lower, dp).SetDoubleValue(s.sum.Lower)
+		o.beside(in.family, upper, dp).SetDoubleValue(s.sum.Upper)
 	}
 	if s.label.embodied {
 		return
 	}
 	if o.cost {
-		o.beside(cost, dp).SetDoubleValue(s.cost)
+		o.beside(in.family, cost, dp).SetDoubleValue(s.cost)
 	}
 	if o.water {
-		o.beside(water, dp).SetDoubleValue(s.water)
+		o.beside(in.family, water, dp).SetDoubleValue(s.water)
 	}
 }
 
@@ -107,13 +108,13 @@ func (o *output) end(attrs pcommon.Map, in *input, s *series, start, at pcommon.
 	dp.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 	for q, on := range [quantities]bool{lower: o.bounds, upper: o.bounds, cost: o.cost && !s.label.embodied, water: o.water && !s.label.embodied} {
 		if on {
-			o.beside(quantity(q), dp).SetFlags(dp.Flags())
+			o.beside(in.family, quantity(q), dp).SetFlags(dp.Flags())
 		}
 	}
 }
 
 func (o *output) point(q quantity, attrs pcommon.Map, in *input, l *label, start, at pcommon.Timestamp) pmetric.NumberDataPoint {
-	dp := o.of(q).AppendEmpty()
+	dp := o.of(in.family, q).AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(at)
 	to := dp.Attributes()
@@ -129,18 +130,26 @@ func (o *output) point(q quantity, attrs pcommon.Map, in *input, l *label, start
 	return dp
 }
 
-// of returns the points of a quantity, of which more may come.
-func (o *output) of(q quantity) pmetric.NumberDataPointSlice {
-	if !o.open[q] {
-		o.open[q] = true
-		o.lists[q] = o.metric(q)
+// of returns the points of a quantity, of which more may come. Both families have one
+// metric of the cost and one of the water.
+func (o *output) of(f *family, q quantity) pmetric.NumberDataPointSlice {
+	i := f.index
+	if q == cost || q == water {
+		i = ofHosts
 	}
-	return o.lists[q]
+	if !o.open[i][q] {
+		o.open[i][q] = true
+		o.lists[i][q] = o.metric(f, q)
+	}
+	return o.lists[i][q]
 }
 
-func (o *output) metric(q quantity) pmetric.NumberDataPointSlice {
-	is := &o.family.metrics[q]
-	m := o.list.AppendEmpty()
+func (o *output) metric(f *family, q quantity) pmetric.NumberDataPointSlice {
+	if o.split {
+		o.leave()
+	}
+	is := &f.metrics[q]
+	m := o.scope.Metrics().AppendEmpty()
 	m.SetName(is.name)
 	m.SetDescription(is.description)
 	m.SetUnit(is.unit)
@@ -154,9 +163,22 @@ func (o *output) metric(q quantity) pmetric.NumberDataPointSlice {
 	return sum.DataPoints()
 }
 
+// leave makes a scope beside the one of the inputs, in which the names are taken.
+func (o *output) leave() {
+	o.split = false
+	own := o.apart.AppendEmpty()
+	own.SetSchemaUrl(o.scope.SchemaUrl())
+	o.scope.Scope().CopyTo(own.Scope())
+	own.Scope().SetName(o.scope.Scope().Name() + deltaScope)
+	o.scope = own
+}
+
+// deltaScope is added to the name of a scope whose inputs have both temporalities.
+const deltaScope = "/delta"
+
 // beside appends a point with the attributes and times of dp.
-func (o *output) beside(q quantity, dp pmetric.NumberDataPoint) pmetric.NumberDataPoint {
-	b := o.of(q).AppendEmpty()
+func (o *output) beside(f *family, q quantity, dp pmetric.NumberDataPoint) pmetric.NumberDataPoint {
+	b := o.of(f, q).AppendEmpty()
 	b.SetStartTimestamp(dp.StartTimestamp())
 	b.SetTimestamp(dp.Timestamp())
 	dp.Attributes().CopyTo(b.Attributes())

@@ -19,6 +19,10 @@ const (
 	reviseCell = 5 * time.Minute
 )
 
+// maxOwed bounds what a stream may owe: two parts for each cell that is revised, since the
+// times of senders may be anything.
+const maxOwed = 2 * int(reviseWithin/reviseCell)
+
 // owed is energy whose price is not final.
 type owed struct {
 	from, to int64 // ns since 1970
@@ -31,7 +35,11 @@ type debts struct {
 	owed  []owed // by time
 	grid  *intensity.Grid
 	fixed []series // sums may be negative; only grams count
+	since int64    // when the series began anew, ns since 1970; 0 if they never did
 }
+
+// anew begins the corrections anew together with the emissions that they are added to.
+func (d *debts) anew(at int64) { d.fixed, d.since = nil, at }
 
 // provisional reports whether a better value for the time of a slot may come: it is not
 // of the first provider, a guess, or will be revised by the provider itself.
@@ -49,17 +57,39 @@ func (s *stream) owe(parts []part, grid *intensity.Grid) {
 		if s.debts == nil {
 			s.debts = &debts{grid: grid}
 		}
-		d := s.debts
-		if n := len(d.owed); n > 0 {
-			if last := &d.owed[n-1]; last.to == p.from && last.from/int64(reviseCell) == (p.to-1)/int64(reviseCell) {
-				last.to = p.to
-				last.joules += p.joules
-				last.grams += p.sum.Grams
-				continue
-			}
+		d, all := s.debts, owed{from: p.from, to: p.to, joules: p.joules, grams: p.sum.Grams}
+		if border := cellOf(all.to-1) * int64(reviseCell); cellOf(all.from)+1 == cellOf(all.to-1) {
+			d.add(all.until(border)) // so that there is one for each cell
+			all.from = border
 		}
-		d.owed = append(d.owed, owed{from: p.from, to: p.to, joules: p.joules, grams: p.sum.Grams})
+		d.add(all)
 	}
+}
+
+func cellOf(at int64) int64 { return at / int64(reviseCell) }
+
+// until takes off what was drawn before a moment.
+func (o *owed) until(t int64) owed {
+	share := float64(t-o.from) / float64(o.to-o.from)
+	before := owed{from: o.from, to: t, joules: o.joules * share, grams: o.grams * share}
+	o.from, o.joules, o.grams = t, o.joules-before.joules, o.grams-before.grams
+	return before
+}
+
+func (d *debts) add(o owed) {
+	if n := len(d.owed); n > 0 {
+		last := &d.owed[n-1]
+		if cell := cellOf(last.from); cellOf(last.to-1) == cell && cellOf(o.from) == cell && cellOf(o.to-1) == cell {
+			last.from, last.to = min(last.from, o.from), max(last.to, o.to)
+			last.joules += o.joules
+			last.grams += o.grams
+			return
+		}
+	}
+	if len(d.owed) >= maxOwed {
+		d.owed = d.owed[:copy(d.owed, d.owed[1:])]
+	}
+	d.owed = append(d.owed, o)
 }
 
 // revise prices again what is owed if the intensity has changed, and appends what that
@@ -105,16 +135,21 @@ func (p *metricsProcessor) settle(s *stream) {
 			kept = append(kept, o) // what was a price is better than none
 			continue
 		}
-		grams, final, most := 0.0, true, 0
+		grams, final, most, worse := 0.0, true, 0, false
 		for i := range parts {
 			grams += parts[i].sum.Grams
 			final = final && !provisional(parts[i].tariff.slot)
+			worse = worse || parts[i].tariff.slot.Quality >= intensity.Periodic
 			if parts[i].joules > parts[most].joules {
 				most = i
 			}
 		}
+		if worse { // a table stands in, as after a restart: no better than what there was
+			kept = append(kept, o)
+			continue
+		}
 		if diff := grams - o.grams; math.Abs(diff) > 1e-12*math.Abs(grams) {
-			fix := part{tariff: parts[most].tariff, start: o.from}
+			fix := part{tariff: parts[most].tariff, start: max(o.from, d.since)}
 			fix.sum.Grams = diff
 			d.fixed = plus(d.fixed, &fix)
 			p.sums = plus(p.sums, &fix)

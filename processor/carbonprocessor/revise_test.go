@@ -129,3 +129,81 @@ func TestNothingIsRevisedUnlessAskedFor(t *testing.T) {
 	r.know(slot(began, -10, 3600, 720, "live", intensity.Measured))
 	assert.Empty(t, found(send(20), "carbon.host.emissions_correction"))
 }
+
+// A table that stands in, as after a restart before a provider has answered, does not
+// replace what was known better.
+func TestATableIsNoRevision(t *testing.T) {
+	began := time.Now()
+	hour := func(grams float64, source string, q intensity.Quality) *intensity.Slot {
+		return slot(began, -10, 3600, grams, source, q)
+	}
+	r := newRig(t, func(c *Config) { c.Revise = true }, hour(360, "live", intensity.Preliminary))
+	send := func(at float64) []pmetric.NumberDataPoint {
+		out := r.send(energy(t, in{}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, at, at * 1000}) }))
+		return found(out, "carbon.host.emissions_correction")
+	}
+	assert.Empty(t, send(10))
+	r.know(hour(36, "grids_csv", intensity.Periodic))
+	assert.Empty(t, send(20))
+	// 10 kJ at twice the price, 1 g each; 10 kJ that the table priced at a tenth.
+	r.know(hour(720, "live", intensity.Measured))
+	got := send(20.000001)
+	require.Len(t, got, 1)
+	assert.InDelta(t, 1+1.9, got[0].DoubleValue(), 1e-9)
+}
+
+// Corrections end and begin anew together with what they are added to.
+func TestCorrectionsOfASeriesThatBeginsAnew(t *testing.T) {
+	began := time.Now()
+	day := func(grams float64) *intensity.Slot {
+		return slot(began, -10, 86_400, grams, "live", intensity.Estimated)
+	}
+	r := newRig(t, func(c *Config) { c.Revise = true }, day(360))
+	send := func(start, at, joules float64, end bool) []pmetric.NumberDataPoint {
+		out := r.send(energy(t, in{}, func(dp pmetric.NumberDataPoint) {
+			r.fill(dp, point{start, at, joules})
+			dp.SetFlags(dp.Flags().WithNoRecordedValue(end))
+		}))
+		return found(out, "carbon.host.emissions_correction")
+	}
+	send(5, 10, 10_000, false)
+	r.know(day(720))
+	require.Len(t, send(5, 20, 10_000, false), 1)
+	got := send(5, 30, 0, true)
+	require.Len(t, got, 1)
+	assert.True(t, got[0].Flags().NoRecordedValue())
+	assert.Empty(t, send(35, 40, 10_000, false))
+	r.know(day(360))
+	got = send(35, 50, 10_000, false)
+	require.Len(t, got, 1)
+	assert.InDelta(t, -2, got[0].DoubleValue(), 1e-9, "1 g back for each 10 kJ, of which the new series has the whole")
+	assert.InDelta(t, 35, r.seconds(got[0].StartTimestamp()), 0)
+}
+
+// Gaps within cells, borders of cells within points, times of anywhere: what is owed is
+// bounded, and nothing of it is lost that counts.
+func TestWhatIsOwedIsBounded(t *testing.T) {
+	price := func(d *debts) (joules float64) {
+		for _, o := range d.owed {
+			joules += o.joules
+		}
+		return joules
+	}
+	slot := &intensity.Slot{Quality: intensity.Estimated}
+	owe := func(s *stream, from, to time.Duration) {
+		s.owe([]part{{tariff: tariff{slot: slot}, from: int64(from), to: int64(to), joules: 1}}, nil)
+	}
+	s := &stream{}
+	for at := 7 * time.Second; at < time.Hour; at += 10 * time.Second { // with gaps of 1 s
+		owe(s, at, at+9*time.Second)
+	}
+	assert.Len(t, s.debts.owed, 13, "12 cells, and the last point reaches into the next one")
+	assert.InDelta(t, 360, price(s.debts), 1e-9)
+	for _, o := range s.debts.owed {
+		assert.Equal(t, cellOf(o.from), cellOf(o.to-1))
+	}
+	for at := range 10_000 {
+		owe(s, time.Duration(at)*24*time.Hour, time.Duration(at)*24*time.Hour+1)
+	}
+	assert.Len(t, s.debts.owed, maxOwed)
+}

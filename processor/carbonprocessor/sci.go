@@ -1,7 +1,9 @@
 package carbonprocessor
 
 import (
-	"time"
+	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -15,6 +17,19 @@ import (
 type SCIConfig struct {
 	Per string   `mapstructure:"per"` // metric that counts units: a sum, or a histogram, whose count is taken
 	By  []string `mapstructure:"by"`  // resource attributes by which units and emissions belong together; left out: all
+}
+
+func (c *SCIConfig) check(inputs []InputConfig) error {
+	listed := slices.ContainsFunc(flat(inputs), func(in InputConfig) bool { return in.Metric == c.Per })
+	switch {
+	case c.Per == "":
+		return errors.New("sci::per is missing: the name of the metric that counts units, such as http.server.request.duration")
+	case listed, ofNative(c.Per) != "", isOurs(c.Per):
+		return fmt.Errorf("sci::per: %s is energy or emissions; use a metric that counts units, such as http.server.request.duration", c.Per)
+	case slices.Contains(c.By, ""):
+		return errors.New("sci::by: an attribute without a name; use names of resource attributes, such as host.id")
+	}
+	return nil
 }
 
 const maxRates = 16_384 // resources for which units are counted
@@ -121,7 +136,7 @@ func (p *metricsProcessor) units(m pmetric.Metric, scope pcommon.Instrumentation
 			s = &stream{}
 			p.streams.add(id, s, p.now)
 		}
-		step := s.step(r, k, p.streams.born, time.Hour)
+		step := s.step(r, k, p.born(r), 0)
 		if step.verdict == duplicate || step.verdict == outOfOrder {
 			return
 		}
@@ -147,13 +162,17 @@ func (p *metricsProcessor) units(m pmetric.Metric, scope pcommon.Instrumentation
 	case pmetric.MetricTypeHistogram:
 		if k, ok := kindOf(m.Histogram().AggregationTemporality()); ok {
 			for _, dp := range m.Histogram().DataPoints().All() {
-				count(dp.Attributes(), k, counted(dp.StartTimestamp(), dp.Timestamp(), dp.Count()))
+				if !dp.Flags().NoRecordedValue() {
+					count(dp.Attributes(), k, counted(dp.StartTimestamp(), dp.Timestamp(), dp.Count()))
+				}
 			}
 		}
 	case pmetric.MetricTypeExponentialHistogram:
 		if k, ok := kindOf(m.ExponentialHistogram().AggregationTemporality()); ok {
 			for _, dp := range m.ExponentialHistogram().DataPoints().All() {
-				count(dp.Attributes(), k, counted(dp.StartTimestamp(), dp.Timestamp(), dp.Count()))
+				if !dp.Flags().NoRecordedValue() {
+					count(dp.Attributes(), k, counted(dp.StartTimestamp(), dp.Timestamp(), dp.Count()))
+				}
 			}
 		}
 	case pmetric.MetricTypeEmpty, pmetric.MetricTypeGauge, pmetric.MetricTypeSummary:

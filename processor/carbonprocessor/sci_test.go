@@ -67,3 +67,25 @@ func TestUnitsOfAHistogramByAnAttribute(t *testing.T) {
 	require.Len(t, got, 1)
 	assert.InEpsilon(t, 0.25, got[0].DoubleValue(), 1e-12)
 }
+
+// A histogram that says it has no value has not begun anew: 2 g for 10 more requests.
+func TestAMarkerIsNoUnit(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.SCI = &SCIConfig{Per: "rpc.server.duration"} })
+	send := func(at float64, n uint64, marker bool) []pmetric.NumberDataPoint {
+		md := energy(t, in{name: "carbon.energy"}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, at, at * 1000}) })
+		m := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().AppendEmpty()
+		m.SetName("rpc.server.duration")
+		m.SetEmptyExponentialHistogram().SetAggregationTemporality(cumulative)
+		dp := m.ExponentialHistogram().DataPoints().AppendEmpty()
+		dp.SetStartTimestamp(r.at(5))
+		dp.SetTimestamp(r.at(at))
+		dp.SetCount(n)
+		dp.SetFlags(dp.Flags().WithNoRecordedValue(marker))
+		return found(r.send(md), "carbon.sci")
+	}
+	require.Len(t, send(10, 100, false), 1)
+	assert.Empty(t, send(20, 0, true))
+	got := send(30, 110, false)
+	require.Len(t, got, 1)
+	assert.InEpsilon(t, 0.2, got[0].DoubleValue(), 1e-9)
+}

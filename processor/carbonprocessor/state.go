@@ -1,10 +1,12 @@
 package carbonprocessor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +68,7 @@ func (e *engine) openState(ctx context.Context, host component.Host) error {
 	if err := e.budgets.restore(state.Extra); err != nil {
 		e.log.Error("stored budgets are damaged: they begin anew", zap.Error(err))
 	}
-	e.journal, e.restored = j, state.Streams
+	e.journal, e.restored = j, slices.SortedFunc(maps.Values(state.Streams), func(a, b *journal.Stream) int { return cmp.Compare(a.Seen, b.Seen) })
 	e.hash, e.born = hasher{seed: state.Seed}, state.Born
 	if e.config.isLive() {
 		e.openCache(ctx, keeper)
@@ -96,7 +98,7 @@ func (e *engine) openCache(ctx context.Context, keeper storage.Extension) {
 func (e *engine) closeState(ctx context.Context) error {
 	e.work.Wait()
 	clients := e.clients
-	e.clients, e.cache, e.journal, e.restored, e.pipelines, e.leaving = nil, nil, nil, nil, nil, false
+	e.clients, e.cache, e.journal, e.restored, e.pipelines, e.leaving, e.quit = nil, nil, nil, nil, nil, false, nil
 	var errs []error
 	for _, c := range clients {
 		errs = append(errs, c.Close(ctx))
@@ -110,19 +112,20 @@ func (e *engine) join(p *metricsProcessor) {
 	defer e.mu.Unlock()
 	p.streams.born = e.born
 	e.pipelines = append(e.pipelines, p)
-	for _, s := range e.restored {
-		if p.streams.len() >= e.config.MaxStreams {
-			p.streams.born = max(p.streams.born, s.Last+1)
+	labels := map[*journal.Label]*label{} // thousands of streams share few
+	for i, s := range e.restored {
+		if i < len(e.restored)-e.config.MaxStreams { // the least recently seen, some of which were evicted before
+			p.streams.forget(s.Last, 0)
 			continue
 		}
 		one := &stream{start: s.Start, last: s.Last, value: s.Value, half: s.Half, ended: s.Ended}
 		for i := range s.Sums {
-			one.sums = append(one.sums, seriesOf(&s.Sums[i]))
+			one.sums = append(one.sums, seriesOf(&s.Sums[i], labels))
 		}
 		if len(s.Corrections)+len(s.Owed) > 0 {
 			one.debts = new(debts)
 			for i := range s.Corrections {
-				one.debts.fixed = append(one.debts.fixed, seriesOf(&s.Corrections[i]))
+				one.debts.fixed = append(one.debts.fixed, seriesOf(&s.Corrections[i], labels))
 			}
 			for _, o := range s.Owed {
 				one.debts.owed = append(one.debts.owed, owed{from: o.From, to: o.To, joules: o.Joules, grams: o.Grams})
@@ -139,9 +142,14 @@ func (e *engine) leave(p *metricsProcessor) {
 	e.leaving = true
 }
 
-func seriesOf(s *journal.Sum) series {
+func seriesOf(s *journal.Sum, labels map[*journal.Label]*label) series {
+	l := labels[s.Label]
+	if l == nil {
+		l = &label{zone: s.Label.Zone, source: s.Label.Source, boundary: s.Label.Boundary, embodied: s.Label.Embodied}
+		labels[s.Label] = l
+	}
 	return series{
-		label: &label{zone: s.Label.Zone, source: s.Label.Source, boundary: s.Label.Boundary, embodied: s.Label.Embodied},
+		label: l,
 		start: s.Start, sum: emission.Range{Grams: s.Grams, Lower: s.Lower, Upper: s.Upper}, cost: s.Cost, water: s.Water,
 	}
 }
@@ -156,8 +164,10 @@ func (e *engine) keep(ctx context.Context, p *metricsProcessor) {
 	if extra, changed := e.budgets.state(); changed {
 		meta.Extra = extra
 	}
-	if p.batch == 1 { // all pipelines have started
-		_, _ = e.whole()
+	if p.batch == 1 { // all pipelines have started, and everybody has it
+		e.mu.Lock()
+		e.restored = nil
+		e.mu.Unlock()
 	}
 	b := e.journal.Begin()
 	for _, s := range p.changed {
@@ -166,9 +176,14 @@ func (e *engine) keep(ctx context.Context, p *metricsProcessor) {
 	}
 	clear(p.changed)
 	p.changed = p.changed[:0]
-	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	// Whoever sent the batch may not care any more, but it has been counted.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
 	defer cancel()
-	e.stored(b.Commit(ctx, meta))
+	err := b.Commit(ctx, meta)
+	if err != nil && meta.Extra != nil {
+		e.budgets.again()
+	}
+	e.stored(err)
 	if e.journal.Due() && e.compacting.CompareAndSwap(false, true) {
 		e.work.Go(e.compact)
 	}
@@ -190,7 +205,7 @@ func (e *engine) compact() {
 	defer e.compacting.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), compactWithin)
 	defer cancel()
-	pipelines, ok := e.whole()
+	pipelines, ok := e.whole(cancel)
 	if !ok {
 		return
 	}
@@ -214,11 +229,12 @@ func (e *engine) compact() {
 	}
 }
 
-// whole returns the pipelines, unless one has stopped already.
-func (e *engine) whole() ([]*metricsProcessor, bool) {
+// whole returns the pipelines, unless one has stopped already. When the last one stops, quit
+// is called.
+func (e *engine) whole(quit context.CancelFunc) ([]*metricsProcessor, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.restored = nil // everybody has it
+	e.quit = quit
 	return slices.Clone(e.pipelines), !e.leaving
 }
 

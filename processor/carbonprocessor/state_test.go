@@ -245,6 +245,106 @@ func TestWhatIsNewAfterARestart(t *testing.T) {
 }
 
 // Both pipelines see the stream, one of them is behind when the process dies.
+// Of more streams than there may be, those that were seen last are kept.
+func TestTheLastSeenStreamsSurviveARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, began := newShelf(), time.Now()
+		limit := func(c *Config) { c.MaxStreams = 3 }
+		send := func(l *life, id string, at float64) float64 {
+			r := &rig{t: t, began: began}
+			md := energy(t, in{attrs: map[string]any{"hw.id": id}}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{-5, at, at * 1000}) })
+			out, err := l.pipelines[0].processMetrics(t.Context(), md)
+			require.NoError(t, err)
+			return grams(out, "carbon.host.emissions")
+		}
+		l := s.live(t, 1, limit)
+		for i := range 20 {
+			time.Sleep(time.Second)
+			send(l, fmt.Sprint(i), 10)
+		}
+		l.crash(s)
+		l = s.live(t, 1, limit)
+		for _, p := range l.pipelines {
+			var all []*label
+			for x := p.streams.ring.newer; x != &p.streams.ring; x = x.newer {
+				for i := range x.sums {
+					all = append(all, x.sums[i].label)
+				}
+			}
+			assert.Empty(t, all)
+		}
+		for _, id := range []string{"17", "18", "19"} {
+			assert.InDelta(t, 1, send(l, id, 20), 1e-9, "10 kJ since its baseline of %s", id)
+		}
+		l.crash(s)
+		l = s.live(t, 1, limit)
+		first := l.pipelines[0].streams.ring.newer
+		require.Len(t, first.sums, 1)
+		assert.Same(t, first.sums[0].label, first.newer.sums[0].label, "equal labels are one")
+		l.stop()
+	})
+}
+
+// A sender that has gone does not keep what was counted from being stored.
+func TestABatchIsStoredThoughItsSenderIsGone(t *testing.T) {
+	s, began := newShelf(), time.Now()
+	l := s.live(t, 1, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &rig{t: t, began: began}
+	md := energy(t, in{}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 10, 10_000.0}) })
+	_, err := l.pipelines[0].processMetrics(ctx, md)
+	require.NoError(t, err)
+	assert.Zero(t, l.logs.FilterMessageSnippet("cannot be stored").Len())
+	l.crash(s)
+	l = s.live(t, 1, nil)
+	md = energy(t, in{}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 20, 20_000.0}) })
+	out, err := l.pipelines[0].processMetrics(t.Context(), md)
+	require.NoError(t, err)
+	assert.InDelta(t, 2, grams(out, "carbon.host.emissions"), 1e-9)
+	l.stop()
+}
+
+// The end of a series is known after a crash: what begins anew then is another series.
+func TestTheEndOfASeriesSurvivesACrash(t *testing.T) {
+	s, began := newShelf(), time.Now()
+	r := &rig{t: t, began: began}
+	send := func(l *life, start, at, joules float64, end bool) pmetric.Metrics {
+		out, err := l.pipelines[0].processMetrics(t.Context(), energy(t, in{}, func(dp pmetric.NumberDataPoint) {
+			r.fill(dp, point{start, at, joules})
+			dp.SetFlags(dp.Flags().WithNoRecordedValue(end))
+		}))
+		require.NoError(t, err)
+		return out
+	}
+	l := s.live(t, 1, nil)
+	send(l, 5, 10, 10_000, false)
+	send(l, 5, 20, 0, true)
+	l.crash(s)
+	l = s.live(t, 1, nil)
+	got := found(send(l, 25, 30, 20_000, false), "carbon.host.emissions")
+	require.Len(t, got, 1)
+	assert.InDelta(t, 2, got[0].DoubleValue(), 1e-9)
+	assert.InDelta(t, 25, r.seconds(got[0].StartTimestamp()), 1e-6)
+	l.stop()
+}
+
+// A compaction that a slow store holds up ends with the last pipeline.
+func TestShutdownDoesNotWaitForACompaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newShelf().live(t, 1, nil)
+		e := l.pipelines[0].engine
+		ctx, cancel := context.WithTimeout(t.Context(), compactWithin)
+		defer cancel()
+		_, ok := e.whole(cancel)
+		require.True(t, ok)
+		e.work.Go(func() { <-ctx.Done() })
+		began := time.Now()
+		l.stop()
+		assert.Zero(t, time.Since(began))
+	})
+}
+
 func TestTwoPipelinesOfOneStore(t *testing.T) {
 	s, began := newShelf(), time.Now()
 	l := s.live(t, 2, nil)

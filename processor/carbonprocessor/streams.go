@@ -28,7 +28,9 @@ type stream struct {
 	ended bool     // the sender said so after the newest point
 
 	met     bool   // the rest was found out
-	budgets uint64 // that count it
+	share   uint32 // index in embodied.shares, if its share is of this batch
+	refused uint32 // budgets.freed when another pipeline counted it in budgets; 0: none did
+	budgets uint64 // that count it, as bits
 	asset   *asset // whose making is booked beside it; nil: none
 	debts   *debts // nil: all prices are final
 	batch   uint64 // in which it is to be stored
@@ -167,7 +169,8 @@ type streams struct {
 	// born is the moment from which on a stream that is not here cannot have been
 	// here before: when this was made, or the newest point of anything evicted since.
 	// Without the latter, a stream that comes back would be counted twice.
-	born int64
+	born    int64
+	evicted int64 // ns since 1970: the newest point of anything evicted; 0 if nothing was
 
 	capacity, expired int64 // evictions since the last report
 
@@ -234,7 +237,13 @@ func (t *streams) remove(s *stream, now time.Duration) {
 	delete(t.byID, s.id)
 	s.unlink()
 	t.gone(s)
-	t.born = max(t.born, min(s.last, t.made+int64(now))+1)
+	t.forget(s.last, now)
+}
+
+// forget takes notice that nothing is known any more of a stream with points up to last.
+func (t *streams) forget(last int64, now time.Duration) {
+	t.evicted = max(t.evicted, min(last, t.made+int64(now)))
+	t.born = max(t.born, t.evicted+1)
 }
 
 // use makes s, which is not in the ring, the newest.
