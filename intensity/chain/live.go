@@ -365,6 +365,9 @@ func (s *source) series(p *livePlace, from, to time.Time, because error) intensi
 // under them, those of tables; and why neither may have any.
 func (s *source) layers(p *livePlace, from, to time.Time, because error) (live, coarse []*intensity.Slot, missing error) {
 	live, coarse, missing = s.withCarried(p, p.compose(from, to), to), p.coarse, because
+	live = slices.DeleteFunc(live, func(o *intensity.Slot) bool { // what is carried forward may end before
+		return !o.End.After(from) || !o.Start.Before(to)
+	})
 	if missing == nil {
 		missing = p.why(from, to)
 	}

@@ -820,3 +820,29 @@ func TestWhoAsksWhileTheSourceIsClosedIsTold(t *testing.T) {
 		assert.NotErrorIs(t, err, context.Canceled, "that would be of its own context")
 	}, live)
 }
+
+// What was carried forward until before an interval does not keep tables of another basis
+// out of it, which At has for the same time.
+func TestTheTablesAnswerForARangeAfterWhatIsCarried(t *testing.T) {
+	live := newUpstream("live")
+	other := lifecycle()
+	other.Boundary = intensity.Direct
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		_, err := src.At(t.Context(), france(), time.Now())
+		require.NoError(t, err)
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindUpstream, 0) })
+		time.Sleep(10 * time.Hour) // until 22:10; what is of 12:00 is carried until 19:00
+		slot, err := src.At(t.Context(), france(), time.Now())
+		require.NoError(t, err)
+		assert.Equal(t, "table", slot.Origin.Provider)
+		s, err := src.Range(t.Context(), france(), noon().Add(8*time.Hour), noon().Add(10*time.Hour))
+		require.NoError(t, err)
+		require.Len(t, s.Slots, 1)
+		assert.Equal(t, "table", s.Slots[0].Origin.Provider)
+		s, err = src.Range(t.Context(), france(), noon().Add(6*time.Hour), noon().Add(10*time.Hour))
+		require.NoError(t, err)
+		assert.Equal(t, lifecycle(), s.Slots[0].Basis, "and there is one basis where it does reach")
+		require.Len(t, s.Gaps, 1)
+		require.ErrorIs(t, s.Gaps[0].Err, intensity.KindBasis)
+	}, live, yearly(other))
+}
