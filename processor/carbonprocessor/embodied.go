@@ -33,8 +33,8 @@ type embodied struct {
 	none   pcommon.Map
 
 	// Of the resource in progress.
-	machine  *stream // its clock; nil if the resource has no energy of a host
-	out      *output // of the energy of the host
+	machine  *stream // its clock; nil if the scope in progress has no energy of a host
+	out      *output // of the energy of the host in that scope
 	from, at int64   // when it was drawn
 
 	shares []share           // of the batch, one for each workload
@@ -176,10 +176,10 @@ func (e *embodied) drew(from, at int64) {
 func (p *metricsProcessor) ofMachine(scope pcommon.InstrumentationScope) {
 	e := p.embodied
 	s := e.machine
+	e.machine = nil // each scope has its own output
 	if s == nil || e.at == 0 || s.asset.kg == 0 {
 		return
 	}
-	e.machine = nil
 	from, to := p.turn(s, e.from, e.at)
 	var parts []part
 	if one, ok := e.part(s.asset, from, to, 1); ok && from < to {
