@@ -10,41 +10,55 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
 
-// Reading is what the process has used since Open.
+// Reading is what the process has used since Open. It is a copy.
 type Reading struct {
-	At            time.Time // with the monotonic clock
-	CPU           Amount    // hw.type cpu
-	GPU           Amount    // of Config.Extra
-	Memory, Other Amount
-
+	At      time.Time     // with the monotonic clock
 	CPUTime time.Duration // own time on CPUs, which the energy goes by; of children, where they count, too
+
 	// Gaps is for how long altogether a counter could not be read and did not tell
 	// afterwards what it had counted; of several counters, that of the worst.
 	Gaps time.Duration
 	// Waits is for how long, up to now, a counter that counts has given nothing. Its
 	// energy may still come.
 	Waits time.Duration
+
+	amounts [types][methods]Amount
 }
 
-// Amount is what was used of one type of hardware, by how that is known. Nothing
-// ever falls.
+// Amount is what was used of one type of hardware, as far as it is known in one way.
 type Amount struct {
-	Measured, Integrated, Modelled unit.Microjoules
+	Type   string        // hw.type: "cpu", "memory", "gpu", "other"
+	Method sensor.Method // carbon.method
+	Sensor string        // carbon.sensor of what counted it last: "rapl"; "": nothing has
+	Energy unit.Microjoules
 
-	Method sensor.Method // of what is counted now; "": nothing is
-	Sensor string        // that counts it: "rapl"
-	Idle   energy.Origin // how its idle power is known; Unknown: everything was taken to be use
+	// Now says that what is used now comes on this amount. Then Idle is how the idle
+	// power is known that is taken off; Unknown: all that is drawn is taken to be use.
+	Now  bool
+	Idle energy.Origin
 }
 
-// Energy is all of it.
-func (a *Amount) Energy() unit.Microjoules { return a.Measured + a.Integrated + a.Modelled }
-
-// Energy is that of all types together.
-func (r *Reading) Energy() unit.Microjoules {
-	return r.CPU.Energy() + r.Memory.Energy() + r.GPU.Energy() + r.Other.Energy()
+// All calls yield with the amount of each type and method until it returns false: the
+// same ones in the same order in each Reading, also those that are 0. No Energy ever
+// falls.
+func (r *Reading) All(yield func(a *Amount) bool) {
+	for t := range r.amounts {
+		for m := range r.amounts[t] {
+			if !yield(&r.amounts[t][m]) {
+				return
+			}
+		}
+	}
 }
 
-// Types and methods by number.
+// Energy is that of all amounts together.
+func (r *Reading) Energy() (e unit.Microjoules) {
+	for a := range r.All {
+		e += a.Energy
+	}
+	return e
+}
+
 const (
 	cpuType = iota
 	memoryType
@@ -58,17 +72,23 @@ const (
 	methods    = 3
 )
 
+// typeNames are the values of hw.type in the order of their numbers here.
+func typeNames() [types]string {
+	return [...]string{names.HWTypeCPU, names.HWTypeMemory, names.HWTypeGPU, names.HWTypeOther}
+}
+
+func methodNames() [methods]sensor.Method {
+	return [...]sensor.Method{sensor.Measured, sensor.Integrated, sensor.Modelled}
+}
+
 // sums is energy by type and method.
 type sums [types][methods]unit.Microjoules
 
 func typeOf(hwType string) int {
-	switch hwType {
-	case names.HWTypeCPU:
-		return cpuType
-	case names.HWTypeMemory:
-		return memoryType
-	case names.HWTypeGPU:
-		return gpuType
+	for t, name := range typeNames() {
+		if name == hwType {
+			return t
+		}
 	}
 	return otherType
 }
@@ -79,15 +99,9 @@ func methodOf(m sensor.Method) int {
 		return measured
 	case sensor.Integrated:
 		return integrated
+	case sensor.Modelled:
 	}
 	return modelled
-}
-
-// label is how a type is counted now.
-type label struct {
-	method sensor.Method
-	sensor string
-	idle   energy.Origin
 }
 
 // fromBooks reads from the ledger what was booked for the process and for the machine
@@ -105,35 +119,46 @@ func (s *Source) fromBooks() (own, others sums) {
 }
 
 // fromParts reads how each type is counted, and what of it is not known.
-func (s *Source) fromParts(began time.Time) {
-	s.labels = [types]label{}
-	s.gaps, s.waits = 0, 0
+func (s *Source) fromParts(now time.Time) {
+	for a := range s.amounts.All {
+		a.Now = false
+	}
+	s.amounts.Gaps, s.amounts.Waits = 0, 0
 	for a := range s.books.Accounts {
 		if a.Kind != ledger.PartAccount {
 			continue
 		}
-		s.gaps = max(s.gaps, a.Stats.GapTime)
+		s.amounts.Gaps = max(s.amounts.Gaps, a.Stats.GapTime)
 		if !a.Live {
 			continue
 		}
-		if l := &s.labels[typeOf(a.Part.Type)]; l.sensor == "" {
+		if to := &s.amounts.amounts[typeOf(a.Part.Type)][methodOf(a.Part.Method)]; !to.Now {
 			_, origin := s.floors.Value(a.Part)
-			*l = label{a.Part.Method, a.Part.Sensor, origin}
+			to.Now, to.Sensor, to.Idle = true, a.Part.Sensor, origin
 		}
-		if a.At.Before(began) {
-			s.waits = max(s.waits, began.Sub(a.At))
+		if a.At.Before(now) {
+			s.amounts.Waits = max(s.amounts.Waits, now.Sub(a.At))
 		}
 	}
 }
 
+// tell returns what was used until now, own being the CPU time.
 func (s *Source) tell(now time.Time, own time.Duration) Reading {
-	r := Reading{At: now, CPUTime: own - s.began + s.children.taken, Gaps: s.gaps, Waits: s.waits}
-	for t, a := range [types]*Amount{&r.CPU, &r.Memory, &r.GPU, &r.Other} {
-		sum, ended, l := &s.told[t], &s.children.sum[t], &s.labels[t]
-		*a = Amount{
-			Measured: sum[measured] + ended[measured], Integrated: sum[integrated] + ended[integrated],
-			Modelled: sum[modelled] + ended[modelled],
-			Method:   l.method, Sensor: l.sensor, Idle: l.idle,
+	r := s.amounts
+	r.At, r.CPUTime = now, own-s.began+s.children.taken
+	for t := range r.amounts {
+		for m := range r.amounts[t] {
+			r.amounts[t][m].Energy = s.told[t][m] + s.children.sum[t][m]
+		}
+	}
+	return r
+}
+
+// newAmounts returns a Reading with nothing used.
+func newAmounts() (r Reading) {
+	for t, name := range typeNames() {
+		for m, method := range methodNames() {
+			r.amounts[t][m] = Amount{Type: name, Method: method}
 		}
 	}
 	return r

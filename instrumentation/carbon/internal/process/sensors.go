@@ -17,7 +17,7 @@ import (
 
 // rescan is how often the sensors look for counters that came or became readable: a
 // walk through folders.
-const rescan = 30 * time.Second
+const rescan = 10 * time.Second
 
 // input is a sensor that is read.
 type input struct {
@@ -105,7 +105,7 @@ func (s *Source) readSensors(ctx context.Context) error {
 			}
 		}
 	}
-	if len(s.readings) == 0 {
+	if !slices.ContainsFunc(s.inputs, func(in *input) bool { return in.gave }) {
 		lost = all
 	}
 	if len(lost) == 1 {
@@ -142,9 +142,9 @@ func (s *Source) Describe() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var texts []string
-	for i, name := range [types]string{names.HWTypeCPU, names.HWTypeMemory, names.HWTypeGPU, names.HWTypeOther} {
-		if l := s.labels[i]; l.sensor != "" {
-			texts = append(texts, fmt.Sprintf("%s: %s by %s, idle power %s", name, l.method, l.sensor, l.idle))
+	for a := range s.amounts.All {
+		if a.Now {
+			texts = append(texts, fmt.Sprintf("%s: %s by %s, idle power %s", a.Type, a.Method, a.Sensor, a.Idle))
 		}
 	}
 	for _, in := range s.inputs {

@@ -54,9 +54,8 @@ type Source struct {
 	ahead    ahead
 	told     sums
 
-	labels      [types]label
-	gaps, waits time.Duration
-	err         error // of the last look
+	amounts Reading // as of the last look, but for what was used
+	err     error   // of the last look
 }
 
 // system is what a test replaces: it cannot be told by files below a root.
@@ -89,7 +88,7 @@ func openOn(ctx context.Context, c Config, on system) (*Source, error) {
 		books:  ledger.New(ledger.Config{Psys: ledger.TrustNever, Whole: ledger.TrustNever, Idle: c.Idle}),
 		floors: idle.New(c.IdleWatts),
 		self:   &usage.Workload{ID: "self", Kind: usage.Process},
-		began:  own, spent: own,
+		began:  own, spent: own, amounts: newAmounts(),
 	}
 	s.floor = s.idlePower
 	s.held, s.endHeld = on.held()
@@ -163,13 +162,13 @@ func (s *Source) look(ctx context.Context, now time.Time) {
 		s.floors.Note(s.gpus.loads, now)
 		s.floors.Look(s.books, s.machine.busy, s.machine.capacity, now)
 	}
-	waited := s.waits > 0
+	waited := s.amounts.Waits > 0
 	s.fromParts(now)
 	mine, others := s.fromBooks()
 	if s.config.Children {
 		s.children.take(ended, &others, s.others)
 	}
-	s.ahead.next(now, s.spent, &mine, waited || s.waits > 0)
+	s.ahead.next(now, s.spent, &mine, waited || s.amounts.Waits > 0)
 	s.err = errors.Join(busyErr, readErr)
 }
 
