@@ -10,7 +10,7 @@
 //  2. CPU time times the watts per CPU of the model, between idle and full use.
 //
 // Memory is divided alike: what it draws to be used by CPU time, what it draws to hold
-// by the bytes held. A counter that becomes readable later takes over from the model
+// by the bytes that the process holds alone. A counter that becomes readable later takes over from the model
 // and nothing is counted twice; one that fails is waited for, and what it counted
 // meanwhile comes when it returns (package ledger). Each amount says how it is known.
 //
@@ -23,9 +23,10 @@
 // Config.Children is set; who forks workers that measure themselves leaves it off.
 //
 // A Source never blocks for long and starts no goroutine, but for Config.Extra.
-// The kernel counts busy time in steps of 10 ms, and telling it takes longer the more
-// CPUs there are (8 µs for 2, about 1 ms for 256), so the machine is looked at once in
-// a second (at first more often), and what Read tells in between goes on from there by
-// the process's own CPU time, at the rate of the second before. What that was
-// ahead is made up for in the seconds after; no amount ever falls.
+// The kernel counts busy time in steps of 10 ms: in a window of 100 ms a process that
+// does little would get all where no other happened to reach a step. And the kernel
+// takes the longer to tell it the more CPUs and interrupts there are. So the machine is
+// looked at once in a second (at first more often), and what Read tells in between goes
+// on from there by the process's own CPU time, at the rate of the window before. What
+// that was ahead is made up for in the seconds after; no amount ever falls.
 package process

@@ -112,16 +112,21 @@ func parseOnline(b []byte) int {
 	return int(n)
 }
 
-// parseHeld returns the bytes that the process holds, by /proc/self/statm: "12 7 5 …"
-// in pages, of which the second are in memory.
+// parseHeld returns the bytes that the process holds alone, by /proc/self/statm: "314 27
+// 12 …" in pages, of which 27 are in memory, 12 of them shared with others. What is shared
+// would be counted once for each of those.
 func parseHeld(b []byte, page uint64) uint64 {
+	var resident uint64
 	i := 0
 	for field := range bytes.FieldsSeq(b) {
-		if i == 1 {
-			if n, ok := parseNumber(field); ok && n <= math.MaxInt64/page {
-				return n * page
-			}
-			break
+		n, ok := parseNumber(field)
+		switch {
+		case !ok || n > math.MaxInt64/page:
+			return 0
+		case i == 1:
+			resident = n
+		case i == 2:
+			return (resident - min(n, resident)) * page
 		}
 		i++
 	}

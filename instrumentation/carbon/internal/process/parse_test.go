@@ -66,7 +66,7 @@ func TestParseMemory(t *testing.T) {
 		assert.Equal(t, want, parseMemInfo([]byte(text)), "%q", text)
 	}
 	for text, want := range map[string]uint64{
-		"314 27 12 1 0 30 0\n": 27 * 4096, "1 0": 0, "": 0, "1": 0, "1 x": 0, "1 -2": 0, "1 999999999999999999": 0,
+		"314 27 12 1 0 30 0\n": (27 - 12) * 4096, "3 1 2 0": 0, "1 2": 0, "": 0, "1": 0, "1 x 1": 0, "1 -2 1": 0, "1 999999999999999999 0": 0,
 	} {
 		assert.Equal(t, want, parseHeld([]byte(text), 4096), "%q", text)
 	}

@@ -110,8 +110,8 @@ func TestRanksOfANodeDoNotBookItTwice(t *testing.T) {
 // Whatever processes do, what all of them take is no more than what was drawn, and what
 // one is told never falls.
 func TestSharesAddUpToNoMoreThanTheMachine(t *testing.T) {
+	w := newWorld(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t)
 		usage := rapid.Bool().Draw(rt, "by usage")
 		synctest.Test(t, func(t *testing.T) {
 			c := Config{IdleWatts: map[string]float64{"cpu": 30}}
