@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
+	"github.com/otelcarbon/otelcarbon/internal/idle"
 	"github.com/otelcarbon/otelcarbon/internal/ledger"
 	"github.com/otelcarbon/otelcarbon/receiver/powerreceiver/internal/metadata"
 )
@@ -309,7 +310,7 @@ func (c *Config) Validate() error {
 	if g := c.Calibration.Gain; !(g >= 1 && g <= 10) {
 		bad("calibration::gain: %v is not between 1 and 10: a power supply loses, and gives nothing back", g)
 	}
-	errs = append(errs, validateIdle(c.IdleWatts)...)
+	errs = append(errs, idle.Validate(c.IdleWatts)...)
 	if err := c.Sensors.Hwmon.translate().Validate(); err != nil {
 		bad("sensors::hwmon: %w", err)
 	}

@@ -113,7 +113,7 @@ func TestTheIdlePowerOfTheModelIsNotLearned(t *testing.T) {
 	s.sampler.idle = newIdleFloors(nil, nil)
 	s.sampler.sample(t.Context())
 	requireIdle(t, s.sampler, "model:cpu", "modelled", 20, 0)
-	s.sampler.idle.configured = map[string]float64{"cpu": 25}
+	s.sampler.idle = newIdleFloors(map[string]float64{"cpu": 25}, nil)
 	requireIdle(t, s.sampler, "model:cpu", "configured", 25, 0)
 }
 
@@ -418,7 +418,7 @@ func TestGPUFloorsAllocateNothing(t *testing.T) {
 	tick := func() {
 		now = now.Add(time.Second)
 		f.noteLoads(s.sampler.sources, now)
-		_, _, _, _ = f.gpus["nvml:GPU-1"].look()
+		f.Look(s.sampler.ledger, 0, now.Sub(noon), now)
 	}
 	tick()
 	assert.Zero(t, testing.AllocsPerRun(100, tick))

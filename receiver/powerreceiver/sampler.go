@@ -122,7 +122,7 @@ type telemetry interface {
 func newSampler(interval time.Duration, l *ledger.Ledger, logger *zap.Logger, record telemetry) *sampler {
 	s := &sampler{
 		interval: interval, ledger: l, logger: logger, record: record,
-		reading: make(chan struct{}, 1), measured: make(map[string]bool),
+		reading: make(chan struct{}, 1), measured: make(map[string]bool), idle: newIdleFloors(nil, nil),
 	}
 	s.reading <- struct{}{}
 	s.idlePower, s.pause, s.now = s.floor, s.notePaused, time.Now

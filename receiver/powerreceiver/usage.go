@@ -128,7 +128,7 @@ func (s *sampler) eachUnread(f func(class string, n uint64)) {
 
 // floor is the idle power of a part, 0 where it is not known. The sampler is locked.
 func (s *sampler) floor(p *sensor.Part) unit.Microwatts {
-	power, _ := s.idle.value(p)
+	power, _ := s.idle.Value(p)
 	return power
 }
 
