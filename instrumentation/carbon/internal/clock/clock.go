@@ -92,10 +92,8 @@ func (c *Clock) Book(joules float64, now int64) {
 	c.recentJoules = c.recentJoules/2 + joules
 	if c.recentUnits = c.recentUnits/2 + float64(c.elapsed); c.recentUnits > 0 {
 		c.known = true
-		c.estimate = c.recentJoules / c.recentUnits
-		if c.elapsed > 0 { // the next tick is expected to be as long as this one
-			c.estimate = max(0, c.estimate-c.debt/float64(c.elapsed))
-		}
+		expected := max(float64(c.elapsed), c.recentUnits/2) // length of the next tick
+		c.estimate = max(0, c.recentJoules/c.recentUnits-c.debt/expected)
 	}
 	c.open(false)
 }

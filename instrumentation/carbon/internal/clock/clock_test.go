@@ -3,6 +3,8 @@ package clock
 import (
 	"math"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 const ms = int64(1e6)
@@ -75,7 +77,7 @@ func (s *scene) conserved(at int64) {
 	balanced(s.t, s.c.Totals(at*ms), sum)
 }
 
-func balanced(t testing.TB, total Totals, nodes float64) {
+func balanced(t rapid.TB, total Totals, nodes float64) {
 	t.Helper()
 	if !near(nodes, total.Nodes) {
 		t.Errorf("the nodes have %v J, and Totals says %+v", nodes, total)
