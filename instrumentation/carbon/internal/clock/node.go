@@ -5,8 +5,9 @@ package clock
 // must not be copied. Embed it in what belongs to the task: nothing here allocates.
 type Node struct {
 	life     uint64 // odd while started; a Ref to an earlier life is dead
-	parent   Ref
-	children int // active ones
+	parent   *Node
+	within   uint64 // its life that this one is part of
+	children int    // active ones
 
 	tick   *tick // the one that the fields below are about, perhaps closed
 	leaf   bool
@@ -53,7 +54,7 @@ func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
 	leaves := c.leaves
 	if c.alive(parent) {
 		p := parent.node
-		n.parent = parent
+		n.parent, n.within = p, p.life
 		if p.children++; p.leaf {
 			c.settle(p)
 			c.leave(p)
@@ -105,8 +106,7 @@ func (c *Clock) end(n *Node) Energy {
 		c.leave(n)
 		leaves--
 	}
-	if c.alive(n.parent) {
-		p := n.parent.node
+	if p := n.parent; p != nil && p.life == n.within {
 		if p.children--; p.children == 0 {
 			c.settle(p)
 			c.enter(p)
@@ -119,7 +119,7 @@ func (c *Clock) end(n *Node) Energy {
 	c.gone += n.lived
 	c.goneCredited += n.lived - n.late
 	n.life++
-	n.parent, n.tick = Ref{}, nil // nothing that has ended is kept in memory by its child
+	n.parent, n.tick = nil, nil // nothing that has ended is kept in memory by its child
 	return e
 }
 
