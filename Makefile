@@ -11,10 +11,11 @@ TOOL      := go tool -modfile=internal/tools/go.mod
 COLLECTOR := _build/otelcol-carbon
 COMMAND   := _build/otelcarbon
 NVML      := _build/nvml
+OTLP      := instrumentation/carbon/internal/otlp
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Whatever a build of the distribution depends on.
-SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -path ./internal/scrape -o -name testdata \) -prune -o \
+SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -path ./internal/scrape -o -path ./instrumentation/carbon/internal/otlp -o -name testdata \) -prune -o \
 	\( -name '*.go' ! -name '*_test.go' -o -name '*.csv' -o -name NOTICE -o -path './data/*.md' \) -print) go.mod go.sum
 
 # Where the pure parts must compile, and the components do no more than model.
@@ -77,13 +78,19 @@ test-nvml: # the sensor nvml as it is built with its tag: vet and tests
 test: $(COLLECTOR) ## run all tests with the race detector, those of the built collector included, and list what was skipped
 	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -race -json ./... | go run ./scripts/testreport
 
+# The exporter's requirements are not for everybody who uses otelcarbon.
+.PHONY: test-otlp
+test-otlp: # spans with energy through the exporter of the SDK
+	@go -C $(OTLP) vet ./...
+	@go -C $(OTLP) test -race ./...
+
 .PHONY: e2e
 e2e: $(COLLECTOR) ## run only the tests that start the built collector
 	@OTELCOL_CARBON=$(abspath $(COLLECTOR)) go test -count=1 -json ./internal/e2e/... | go run ./scripts/testreport
 
 .PHONY: ci
 ci: ## everything that must hold before a change is merged
-	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml check-examples check-run test fuzz-seeds; do \
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml check-examples check-run test test-otlp fuzz-seeds; do \
 		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
 	echo; echo "== all of it held ($$((SECONDS - started)) s)"
 
@@ -99,14 +106,15 @@ check-generated: # generated code is what make generate writes
 	diff <(echo "$$before") <(sums) || { echo "make generate changed these files: run it and commit the result"; exit 1; }
 
 .PHONY: tidy
-tidy: ## go mod tidy, also for the modules in internal/bench and internal/scrape
+tidy: ## go mod tidy, also for the modules in other folders
 	@go mod tidy
+	@go -C $(OTLP) mod tidy
 	@go -C internal/bench mod tidy
 	@go -C internal/scrape mod tidy
 
 .PHONY: check-tidy
 check-tidy: # go.mod and go.sum are what go mod tidy writes
-	@{ go mod tidy -diff && go -C internal/bench mod tidy -diff; } || { echo "go.mod or go.sum is not tidy: run make tidy"; exit 1; }
+	@{ go mod tidy -diff && go -C internal/bench mod tidy -diff && go -C $(OTLP) mod tidy -diff; } || { echo "go.mod or go.sum is not tidy: run make tidy"; exit 1; }
 
 .PHONY: lint
 lint: ## gofmt, go vet and golangci-lint
