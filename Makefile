@@ -13,10 +13,11 @@ COMMAND   := _build/otelcarbon
 NVML      := _build/nvml
 AGENT     := _build/gateway/otelcol-agent
 BACKENDS  := _build/backends
+OTLP      := instrumentation/carbon/internal/otlp
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Whatever a build of the distribution depends on.
-SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -path ./internal/scrape -o -name testdata \) -prune -o \
+SOURCES := $(shell find . \( -path './_*' -o -path './.*' -o -path ./docs -o -path ./internal/tools -o -path ./internal/bench -o -path ./internal/scrape -o -path ./instrumentation/carbon/internal/otlp -o -name testdata \) -prune -o \
 	\( -name '*.go' ! -name '*_test.go' -o -name '*.csv' -o -name NOTICE -o -path './data/*.md' \) -print) go.mod go.sum
 
 # What the tests in internal/e2e start. Only those that are built already; make ci builds
@@ -120,13 +121,19 @@ $(JAEGER):
 test: $(COLLECTOR) $(wildcard $(AGENT)) ## run all tests with the race detector, those of the built collector included, and list what was skipped
 	@$(E2E) go test -race -timeout 20m -json ./... | go run ./scripts/testreport
 
+# The exporter's requirements are not for everybody who uses otelcarbon.
+.PHONY: test-otlp
+test-otlp: # spans with energy through the exporter of the SDK
+	@go -C $(OTLP) vet ./...
+	@go -C $(OTLP) test -race ./...
+
 .PHONY: e2e
 e2e: $(COLLECTOR) $(wildcard $(AGENT)) ## run only the tests that start the built collector, with what make gateway and make backends have built
 	@$(E2E) go test -count=1 -timeout 20m -json ./internal/e2e/... | go run ./scripts/testreport
 
 .PHONY: ci
 ci: ## everything that must hold before a change is merged
-	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml gateway backends check-examples check-run test fuzz-seeds; do \
+	@started=$$SECONDS; for step in check-generated check-tidy lint cross build build-nvml test-nvml gateway backends check-examples check-run test test-otlp fuzz-seeds; do \
 		echo; echo "== $$step ($$((SECONDS - started)) s)"; $(MAKE) --no-print-directory $$step; done; \
 	echo; echo "== all of it held ($$((SECONDS - started)) s)"
 
@@ -142,19 +149,22 @@ check-generated: # generated code is what make generate writes
 	diff <(echo "$$before") <(sums) || { echo "make generate changed these files: run it and commit the result"; exit 1; }
 
 .PHONY: tidy
-tidy: ## go mod tidy, also for the modules in internal/bench and internal/scrape
+tidy: ## go mod tidy, also for the modules in other folders
 	@go mod tidy
+	@go -C $(OTLP) mod tidy
 	@go -C internal/bench mod tidy
+	@go -C examples/http-service mod tidy
 	@go -C internal/scrape mod tidy
 
 .PHONY: check-tidy
 check-tidy: # go.mod and go.sum are what go mod tidy writes
-	@{ go mod tidy -diff && go -C internal/bench mod tidy -diff; } || { echo "go.mod or go.sum is not tidy: run make tidy"; exit 1; }
+	@{ go mod tidy -diff && go -C internal/bench mod tidy -diff && go -C examples/http-service mod tidy -diff && go -C $(OTLP) mod tidy -diff; } || { echo "go.mod or go.sum is not tidy: run make tidy"; exit 1; }
 
 .PHONY: lint
 lint: ## gofmt, go vet and golangci-lint
 	@go vet ./...
 	@go -C internal/bench vet ./...
+	@go -C examples/http-service vet ./...
 	@$(TOOL) golangci-lint run ./...
 
 .PHONY: cross
@@ -167,6 +177,9 @@ cross: # no cgo anywhere, tests included, on every platform
 check-examples: $(COLLECTOR) $(AGENT) # the built collectors accept every example configuration
 	@for c in examples/*/config.yaml examples/gateway/gateway.yaml; do echo "$$c"; OTLP_ENDPOINT=http://127.0.0.1:4318 ELECTRICITY_MAPS_API_KEY=none $(COLLECTOR) validate --config $$c; done
 	@echo examples/gateway/agent.yaml; $(AGENT) validate --config examples/gateway/agent.yaml
+	@echo "examples/offline, inference, batch and http-service"
+	@go run ./examples/offline && go run ./examples/inference -n 200 && go run ./examples/batch -steps 4
+	@go -C examples/http-service test -count=1 ./...
 
 .PHONY: check-run
 check-run: build # make run prints, serves and stops as the README says

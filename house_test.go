@@ -23,7 +23,9 @@ const module = "github.com/otelcarbon/otelcarbon"
 
 // nested lists the folders with modules of their own: tools that nobody inherits,
 // and comparisons and trials with packages that nobody needs.
-func nested() []string { return []string{"internal/tools", "internal/bench", "internal/scrape"} }
+func nested() []string {
+	return []string{"internal/tools", "internal/bench", "internal/scrape", "examples/http-service", "instrumentation/carbon/internal/otlp"}
+}
 
 // A file name with a colon makes the whole module unfetchable, and the zip of a
 // module refuses most other signs.

@@ -1,0 +1,228 @@
+package span
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
+)
+
+const ms = int64(1e6)
+
+func newTable(limit, processors int) (*Table, *clock.Clock) {
+	c := clock.New(0)
+	t := NewTable(c, limit)
+	for range processors {
+		t.AddProcessor()
+	}
+	return t, c
+}
+
+func TestTable(t *testing.T) {
+	table, c := newTable(DefaultLimit, 1)
+	a, b, twin := ID{1, 2, 3}, ID{1, 2, 4}, ID{9, 9, 3}
+	table.Start(a, clock.Ref{}, 0)
+	table.Start(b, table.Find(a), 0)
+	if got := c.Totals(0).Leaves; got != 1 {
+		t.Errorf("%d leaves, want b alone", got)
+	}
+	if table.Find(twin) != (clock.Ref{}) || table.Find(ID{}) != (clock.Ref{}) {
+		t.Error("found a span that never started")
+	}
+	c.Book(1, 100*ms)
+	e, began, ok := table.End(b, 100*ms)
+	if e.Joules != 1 || began != 0 || !ok {
+		t.Errorf("b: %+v, %d, %v", e, began, ok)
+	}
+	if _, _, ok := table.End(b, 100*ms); ok {
+		t.Error("b ended twice")
+	}
+
+	// The same span ID in another trace is another span.
+	table.Start(twin, table.Find(b), 200*ms)
+	if got := c.Totals(200 * ms).Leaves; got != 2 {
+		t.Errorf("%d leaves, want a and its twin", got)
+	}
+	c.Book(1, 200*ms)
+	if e, began, ok := table.End(twin, 200*ms); e.Joules != 0 || began != 200*ms || !ok {
+		t.Errorf("twin: %+v, %d, %v", e, began, ok)
+	}
+	if e, _, ok := table.End(a, 200*ms); e.Joules != 1 || !ok {
+		t.Errorf("a: %+v, %v", e, ok)
+	}
+	if table.Len() != 0 || table.Evicted() != 0 {
+		t.Errorf("%d spans left, %d evicted", table.Len(), table.Evicted())
+	}
+}
+
+func TestSeveralProcessorsGetTheSame(t *testing.T) {
+	table, c := newTable(DefaultLimit, 2)
+	id := ID{1, 2, 3}
+	table.Start(id, clock.Ref{}, 0)
+	table.Start(id, clock.Ref{}, 0)
+	c.Book(1, 100*ms)
+	for range 2 {
+		if e, _, ok := table.End(id, 100*ms); e.Joules != 1 || !ok {
+			t.Errorf("%+v, %v", e, ok)
+		}
+		if n := c.Totals(100 * ms).Leaves; n != 0 {
+			t.Errorf("%d leaves after the end", n)
+		}
+	}
+	if table.Len() != 0 {
+		t.Errorf("%d spans left", table.Len())
+	}
+
+	// One goes while a span is in progress: the other one ends it for both.
+	table.Start(id, clock.Ref{}, 200*ms)
+	table.Start(id, clock.Ref{}, 200*ms)
+	table.RemoveProcessor(200 * ms)
+	if _, _, ok := table.End(id, 200*ms); !ok || table.Len() != 0 {
+		t.Errorf("%v, %d spans left", ok, table.Len())
+	}
+
+	// The last one goes: nobody ends what is in progress, and nothing starts any more.
+	table.Start(id, clock.Ref{}, 300*ms)
+	table.RemoveProcessor(300 * ms)
+	table.Start(ID{4, 5, 6}, clock.Ref{}, 300*ms)
+	if n := c.Totals(300 * ms).Leaves; n != 0 || table.Len() != 0 || table.Evicted() != 0 {
+		t.Errorf("%d leaves, %d spans, %d evicted", n, table.Len(), table.Evicted())
+	}
+}
+
+func TestOldestMakesRoom(t *testing.T) {
+	const limit, spans = 160, 10_000
+	table, c := newTable(limit, 1)
+	var newest []ID // of a shard, the oldest first
+	for i := range spans {
+		id := ID{1, 1, uint64(i + 1)}
+		table.Start(id, clock.Ref{}, int64(i))
+		if s, _ := table.shard(id); s == &table.shards[0] {
+			newest = append(newest, id)
+		}
+	}
+	if n, gone := table.Len(), table.Evicted(); n != limit || gone != spans-limit {
+		t.Errorf("%d spans in progress, %d evicted, want %d and %d", n, gone, limit, spans-limit)
+	}
+	if n := c.Totals(spans).Leaves; n != limit {
+		t.Errorf("%d leaves", n)
+	}
+	for i, id := range newest {
+		_, _, ok := table.End(id, spans)
+		if want := i >= len(newest)-limit/shards; ok != want {
+			t.Errorf("%d of %d in one shard: in progress %v, want %v", i, len(newest), ok, want)
+		}
+	}
+
+	// Ends in any order leave the others in order.
+	table, _ = newTable(shards*3, 1)
+	three := newest[:5]
+	for _, id := range three[:3] {
+		table.Start(id, clock.Ref{}, 0)
+	}
+	table.End(three[1], 0)
+	table.Start(three[3], clock.Ref{}, 0)
+	table.Start(three[4], clock.Ref{}, 0)
+	var left []bool
+	for _, id := range three {
+		_, _, ok := table.End(id, 0)
+		left = append(left, ok)
+	}
+	if !slices.Equal(left, []bool{false, false, true, true, true}) {
+		t.Errorf("in progress: %v", left)
+	}
+}
+
+func TestTableConcurrently(t *testing.T) {
+	table, c := newTable(64, 2) // so that some are evicted
+	var wg sync.WaitGroup
+	for w := range uint64(8) {
+		wg.Go(func() {
+			root := ID{w, 0, w<<32 | 1<<20}
+			for i := range uint64(3000) {
+				id := ID{w, 0, w<<32 | i + 1}
+				if i%100 == 0 {
+					table.Start(root, clock.Ref{}, int64(i))
+				}
+				table.Start(id, table.Find(root), int64(i))
+				table.Start(id, table.Find(root), int64(i))
+				if i%7 != 0 {
+					table.End(id, int64(i))
+					table.End(id, int64(i))
+				}
+				if i%50 == 0 {
+					c.Book(1, int64(i))
+					table.Len()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	table.RemoveProcessor(3000)
+	table.RemoveProcessor(3000)
+	if n := c.Totals(3000).Leaves; n != 0 || table.Len() != 0 {
+		t.Errorf("%d leaves, %d spans", n, table.Len())
+	}
+}
+
+func TestTableKeepsItsMemory(t *testing.T) {
+	table, _ := newTable(DefaultLimit, 1)
+	i := uint64(0)
+	burst := func() {
+		for k := range uint64(100) {
+			table.Start(ID{1, 1, i + k + 1}, clock.Ref{}, 0)
+		}
+		for k := range uint64(100) {
+			table.End(ID{1, 1, i + k + 1}, 0)
+		}
+		i += 100
+	}
+	for range 100 {
+		burst() // some shards see more at a time than others
+	}
+	if n := testing.AllocsPerRun(100, burst); n > 0.1 {
+		t.Errorf("%v allocations for 100 spans", n)
+	}
+}
+
+func TestIDOf(t *testing.T) {
+	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+	if IDOf(trace.SpanContext{}) != (ID{}) {
+		t.Error("no span has an identity")
+	}
+	for name, other := range map[string]trace.SpanContext{
+		"trace": sc.WithTraceID(trace.TraceID{15: 1}), "span": sc.WithSpanID(trace.SpanID{7: 2}),
+	} {
+		if IDOf(sc) == IDOf(other) {
+			t.Errorf("another %s, the same identity", name)
+		}
+	}
+	if IDOf(sc) != IDOf(sc.WithRemote(true).WithTraceFlags(trace.FlagsSampled)) {
+		t.Error("the identity depends on more than trace and span")
+	}
+}
+
+func TestAttributesOfUse(t *testing.T) {
+	u := Use{Joules: 2, Method: "measured", Grams: 3, Intensity: 4, Zone: "FR", Source: "static", Uncertainty: 0.5}
+	keys := func(u Use) (out []attribute.Key) {
+		for _, a := range u.Append(nil) {
+			out = append(out, a.Key)
+		}
+		return out
+	}
+	if got := keys(u); !slices.Equal(got, []attribute.Key{"carbon.energy", "carbon.method"}) {
+		t.Errorf("without a price: %v", got)
+	}
+	u.Priced = true
+	if got := keys(u); len(got) != Attributes || got[2] != "carbon.emissions" {
+		t.Errorf("with a price: %v", got)
+	}
+	u.Method, u.Zone, u.Source = "", "", ""
+	if got := keys(u); !slices.Equal(got, []attribute.Key{"carbon.energy", "carbon.emissions", "carbon.grid.intensity", "carbon.uncertainty"}) {
+		t.Errorf("what is not known: %v", got)
+	}
+}
