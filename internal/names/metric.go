@@ -28,12 +28,14 @@ const (
 	MetricEmissionsUpper          = "carbon.emissions_upper"
 	MetricHostEmissionsCorrection = "carbon.host.emissions_correction" // not monotonic: what a better intensity changes later
 	MetricEmissionsCorrection     = "carbon.emissions_correction"
-	MetricSCI                     = "carbon.sci"                // gauge, g per functional unit
-	MetricGridIntensity           = "carbon.grid.intensity"     // gauge, g/(kW.h)
-	MetricElectricityCost         = "carbon.electricity_cost"   // sum, in the currency as a UCUM annotation: {USD}
-	MetricWaterUsage              = "carbon.water_usage"        // sum, L
-	MetricBudgetLimit             = "carbon.budget.limit"       // gauge, g
-	MetricBudgetUtilization       = "carbon.budget.utilization" // gauge, 1
+	MetricOperationEnergy         = "carbon.operation.energy"    // of spans, by attributes of the program
+	MetricOperationEmissions      = "carbon.operation.emissions" // likewise
+	MetricSCI                     = "carbon.sci"                 // gauge, g per functional unit
+	MetricGridIntensity           = "carbon.grid.intensity"      // gauge, g/(kW.h)
+	MetricElectricityCost         = "carbon.electricity_cost"    // sum, in the currency as a UCUM annotation: {USD}
+	MetricWaterUsage              = "carbon.water_usage"         // sum, L
+	MetricBudgetLimit             = "carbon.budget.limit"        // gauge, g
+	MetricBudgetUtilization       = "carbon.budget.utilization"  // gauge, 1
 )
 
 // Units in UCUM. Emissions have plain grams: a unit in braces loses its name on

@@ -51,6 +51,7 @@ type entry struct {
 	starts, ends   int32
 	ended          bool // then energy is set
 	energy         clock.Energy
+	owner          any // told once
 }
 
 // NewTable returns a table for about limit spans whose nodes are of c.
@@ -84,7 +85,11 @@ func (t *Table) RemoveProcessor(now int64) {
 
 // Start starts the node of a span below parent. If it was started before, by
 // another span processor, nothing changes.
-func (t *Table) Start(id ID, parent clock.Ref, now int64) {
+func (t *Table) Start(id ID, parent clock.Ref, now int64) { t.StartFor(id, parent, nil, now) }
+
+// StartFor is Start of a span in something that wants to know what it used: EndFor returns
+// it. owner is a pointer, so that nothing is allocated.
+func (t *Table) StartFor(id ID, parent clock.Ref, owner any, now int64) {
 	s, hash := t.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,29 +108,38 @@ func (t *Table) Start(id ID, parent clock.Ref, now int64) {
 		t.evicted.Add(1)
 	}
 	e := s.add(id, hash)
-	e.began, e.starts, e.ends, e.ended = now, 1, 0, false
+	e.began, e.starts, e.ends, e.ended, e.owner = now, 1, 0, false, owner
 	e.ref = t.clock.Start(&e.node, parent, now)
 }
 
 // End ends a span and returns what it used and when it began. All span processors
 // that started it get the same answer. It reports false if the span is not in the table.
 func (t *Table) End(id ID, now int64) (e clock.Energy, began int64, ok bool) {
+	e, began, _, ok = t.EndFor(id, now)
+	return e, began, ok
+}
+
+// EndFor is End that also returns the owner, to the first span processor that calls it.
+func (t *Table) EndFor(id ID, now int64) (e clock.Energy, began int64, owner any, ok bool) {
 	s, hash := t.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.find(id, hash)
 	if n == nil {
-		return clock.Energy{}, 0, false
+		return clock.Energy{}, 0, nil, false
 	}
+	owner, n.owner = n.owner, nil
+	began = n.began
 	if !n.ended {
 		n.energy, _ = t.clock.End(n.ref, now)
 		n.ended = true
 	}
+	e = n.energy
 	n.ends++
 	if n.ends >= min(n.starts, t.processors.Load()) {
 		t.drop(s, n, now)
 	}
-	return n.energy, n.began, true
+	return e, began, owner, true
 }
 
 // Find returns the node of a span in progress, or none.
@@ -170,6 +184,7 @@ func (t *Table) drop(s *shard, e *entry, now int64) {
 	if !e.ended {
 		t.clock.End(e.ref, now)
 	}
+	e.owner = nil
 	s.remove(e)
 }
 

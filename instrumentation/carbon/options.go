@@ -1,0 +1,239 @@
+package carbon
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelcarbon/otelcarbon/intensity"
+	"github.com/otelcarbon/otelcarbon/internal/names"
+	"github.com/otelcarbon/otelcarbon/internal/sensor"
+)
+
+// An Option changes what Start does. Options win over the environment.
+type Option interface{ apply(c *config) }
+
+type option func(*config)
+
+func (o option) apply(c *config) { o(c) }
+
+type config struct {
+	meters   metric.MeterProvider
+	source   EnergySource
+	grid     intensity.Source
+	place    intensity.Location
+	placed   bool // by an option
+	attrs    []attribute.KeyValue
+	interval time.Duration
+	pue      float64
+	idle     Idle
+	budgets  []Budget
+	disabled bool
+	hostType string // of the cloud, from the resource
+	gpus     func() (sensor.Sensor, error)
+	errs     []error
+}
+
+// WithMeterProvider has metrics go to p instead of the global meter provider.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return option(func(c *config) {
+		if p != nil {
+			c.meters = p
+		}
+	})
+}
+
+// WithIntensity has the carbon intensity of the grid come from s, such as a chain with
+// live providers (package intensity/chain). The caller closes it after Shutdown.
+// Without, it comes from the embedded tables.
+func WithIntensity(s intensity.Source) Option {
+	return option(func(c *config) {
+		if s != nil {
+			c.grid = s
+		}
+	})
+}
+
+// WithZone says where the machine is: a grid zone ("US-MIDA-PJM"), a country ("FR"), a
+// subdivision ("US-VA") or a cloud region ("aws:eu-west-3").
+func WithZone(zone string) Option {
+	return option(func(c *config) { c.place, c.placed = locationOf(zone), true })
+}
+
+// WithLocation says the same in fields.
+func WithLocation(l intensity.Location) Option {
+	return option(func(c *config) { c.place, c.placed = l, true })
+}
+
+// WithEnergySource has the energy of the process come from s. Shutdown closes it.
+func WithEnergySource(s EnergySource) Option {
+	return option(func(c *config) {
+		if s != nil {
+			c.source = s
+		}
+	})
+}
+
+// WithGPUs has the share of the process in the energy of GPUs counted:
+//
+//	carbon.Start(carbon.WithGPUs(gpu.Open)) // package instrumentation/carbon/gpu
+//
+// It is a package of its own because only programs that want it should link the library
+// of NVIDIA.
+func WithGPUs(open func() (sensor.Sensor, error)) Option {
+	return option(func(c *config) { c.gpus = open })
+}
+
+// WithAttributes adds attributes to every point of the metrics. They are few and the
+// same for as long as the program runs; what differs from span to span belongs to
+// Monitor.Span.
+func WithAttributes(attrs ...attribute.KeyValue) Option {
+	return option(func(c *config) { c.attrs = append(c.attrs, attrs...) })
+}
+
+// WithInterval says how often energy is read, from 10 ms to 1 min; 100 ms if left out.
+func WithInterval(d time.Duration) Option {
+	return option(func(c *config) { c.interval = d })
+}
+
+// WithPUE says how much more the building of the machine draws than the machine, from 1
+// on. Left out, it is that of the cloud region, else 1.
+func WithPUE(ratio float64) Option { return option(func(c *config) { c.pue = ratio }) }
+
+// Idle says whose energy it is that the machine draws while it does nothing.
+type Idle uint8
+
+const (
+	// IdleSeparate: nobody's. It is what the Collector does, too.
+	IdleSeparate Idle = iota
+	// IdleByUsage: of those who use the machine, as the rest. On a machine that runs
+	// for this program alone, its energy is that of the machine.
+	IdleByUsage
+)
+
+// WithIdle says whose the idle energy is.
+func WithIdle(i Idle) Option { return option(func(c *config) { c.idle = i }) }
+
+const (
+	defaultInterval  = 100 * time.Millisecond
+	shortestInterval = 10 * time.Millisecond
+	longestInterval  = time.Minute
+)
+
+// Environment variables, for what no option says.
+const (
+	envZone     = "OTELCARBON_ZONE"     // as WithZone
+	envPUE      = "OTELCARBON_PUE"      // as WithPUE
+	envInterval = "OTELCARBON_INTERVAL" // as WithInterval: 100ms, 1s
+	envIdle     = "OTELCARBON_IDLE"     // separate or usage
+	envDisabled = "OTELCARBON_DISABLED" // true: nothing is measured
+	envResource = "OTEL_RESOURCE_ATTRIBUTES"
+)
+
+func newConfig(opts []Option) (*config, error) {
+	c := &config{interval: defaultInterval}
+	c.environment()
+	for _, o := range opts {
+		if o != nil {
+			o.apply(c)
+		}
+	}
+	if c.meters == nil {
+		c.meters = otel.GetMeterProvider()
+	}
+	if c.interval < shortestInterval || c.interval > longestInterval {
+		c.refuse("interval of %v: want %v to %v", c.interval, shortestInterval, longestInterval)
+		c.interval = defaultInterval
+	}
+	if c.pue != 0 && (!(c.pue >= 1) || math.IsInf(c.pue, 0)) {
+		c.refuse("PUE of %v: want 1 or more", c.pue)
+		c.pue = 0
+	}
+	if c.idle > IdleByUsage {
+		c.refuse("idle policy %d: want IdleSeparate or IdleByUsage", c.idle)
+		c.idle = IdleSeparate
+	}
+	return c, errors.Join(c.errs...)
+}
+
+func (c *config) refuse(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
+
+// environment reads the variables. What cannot be is an error, and as if it were not set.
+func (c *config) environment() {
+	c.place, c.hostType = resourceLocation(os.Getenv(envResource))
+	if v := os.Getenv(envZone); v != "" {
+		c.place = locationOf(v)
+	}
+	if v := os.Getenv(envPUE); v != "" {
+		pue, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			c.refuse("%s: %q is no number, such as 1.2", envPUE, v)
+		}
+		c.pue = pue
+	}
+	if v := os.Getenv(envInterval); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			c.refuse("%s: %q is no duration, such as 100ms", envInterval, v)
+			d = defaultInterval
+		}
+		c.interval = d
+	}
+	switch v := os.Getenv(envIdle); v {
+	case "", "separate":
+	case "usage":
+		c.idle = IdleByUsage
+	default:
+		c.refuse("%s: %q is not known; use separate or usage", envIdle, v)
+	}
+	if v := os.Getenv(envDisabled); v != "" {
+		off, err := strconv.ParseBool(v)
+		if err != nil {
+			c.refuse("%s: %q is not known; use true or false", envDisabled, v)
+		}
+		c.disabled = off
+	}
+}
+
+func locationOf(zone string) intensity.Location {
+	if provider, region, ok := strings.Cut(zone, ":"); ok {
+		return intensity.Location{CloudProvider: provider, CloudRegion: region}
+	}
+	return intensity.Location{Zone: zone}
+}
+
+// resourceLocation takes the place from resource attributes as the SDKs read them:
+// key=value, separated by commas.
+func resourceLocation(attrs string) (l intensity.Location, hostType string) {
+	for pair := range strings.SplitSeq(attrs, ",") {
+		key, value, _ := strings.Cut(pair, "=")
+		value = strings.TrimSpace(value)
+		switch strings.TrimSpace(key) {
+		case names.AttrGridZone:
+			l.Zone = value
+		case names.ResourceCloudProvider:
+			l.CloudProvider = value
+		case names.ResourceCloudRegion:
+			l.CloudRegion = value
+		case names.ResourceCloudZone:
+			l.CloudZone = value
+		case names.ResourceCountry:
+			l.Country = value
+		case names.ResourceSubdivision:
+			l.Subdivision = value
+		case names.ResourceHostType:
+			hostType = value
+		}
+	}
+	return l, hostType
+}

@@ -1,0 +1,64 @@
+package carbon
+
+import (
+	"context"
+
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/process"
+	"github.com/otelcarbon/otelcarbon/internal/ledger"
+)
+
+// ownEnergy is the EnergySource of programs that have no other.
+type ownEnergy struct {
+	source  *process.Source
+	amounts []Amount
+}
+
+func openProcess(ctx context.Context, cfg *config) (EnergySource, error) {
+	c := process.Config{Idle: ledger.IdleSeparate, CloudProvider: cfg.place.CloudProvider, HostType: cfg.hostType}
+	if cfg.gpus != nil {
+		c.Extra = append(c.Extra, cfg.gpus)
+	}
+	if cfg.idle == IdleByUsage {
+		c.Idle = ledger.IdleByUsage
+	}
+	s, err := process.Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &ownEnergy{source: s}, nil
+}
+
+// Describe says, for people, what is counted and how, and what is not used and why; ""
+// where the energy is from a source of the program's own.
+func (m *Monitor) Describe() string {
+	if m == nil {
+		return ""
+	}
+	if o, ok := m.source.(*ownEnergy); ok {
+		return o.source.Describe()
+	}
+	return ""
+}
+
+func (o *ownEnergy) Read(ctx context.Context) (Reading, error) { return o.reading(o.source.Read(ctx)) }
+
+// Settle is Read with a look at the machine, which Read has once in a second.
+func (o *ownEnergy) Settle(ctx context.Context) (Reading, error) {
+	return o.reading(o.source.Settle(ctx))
+}
+
+// reading tells what is known even if something cannot be read: that is a gap of its part.
+func (o *ownEnergy) reading(r process.Reading, err error) (Reading, error) {
+	o.amounts = o.amounts[:0]
+	counts := false
+	for a := range r.All {
+		counts = counts || a.Now
+		o.amounts = append(o.amounts, Amount{Type: a.Type, Method: string(a.Method), Sensor: a.Sensor, Joules: a.Energy.Joules()})
+	}
+	if err != nil && !counts {
+		return Reading{}, err
+	}
+	return Reading{At: r.At, Amounts: o.amounts}, nil
+}
+
+func (o *ownEnergy) Close() error { return o.source.Close() }

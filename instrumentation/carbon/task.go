@@ -1,0 +1,276 @@
+package carbon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/span"
+	"github.com/otelcarbon/otelcarbon/internal/emission"
+)
+
+// Report is what the process, or a task, has used.
+type Report struct {
+	Name     string // of the task; "" for the process
+	Start    time.Time
+	Duration time.Duration
+	Energy   Energy // J
+	// Emissions in g of CO2-equivalent, and the bounds between which they are believed
+	// to lie. They are 0 where nobody knows the grid; Priced says of how much of the
+	// energy the intensity was known, in J.
+	Emissions, Lower, Upper float64
+	Priced                  float64
+	Intensity               float64 // g/kWh, mean by energy
+	Zone, Source            string  // of the newest intensity
+	Method, Sensor          string  // of most of the newest energy
+	Gap                     time.Duration
+}
+
+// String is one line for people.
+func (r Report) String() string {
+	name := r.Name
+	if name == "" {
+		name = "process"
+	}
+	out := fmt.Sprintf("%s: %s in %s (%s)", name, joules(r.Energy.Total()), r.Duration.Round(time.Millisecond), or(r.Method, "unknown"))
+	if r.Source == "" {
+		return out
+	}
+	out += fmt.Sprintf(", %s CO2e (%s to %s) at %.4g g/kWh, %s", grams(r.Emissions), grams(r.Lower), grams(r.Upper), r.Intensity, r.Source)
+	if r.Zone != "" {
+		out += " " + r.Zone
+	}
+	if r.Gap > 0 {
+		out += fmt.Sprintf("; unknown for %s", r.Gap.Round(time.Millisecond))
+	}
+	return out
+}
+
+func or(s, instead string) string {
+	if s == "" {
+		return instead
+	}
+	return s
+}
+
+func joules(j float64) string {
+	switch {
+	case j >= 3.6e6:
+		return fmt.Sprintf("%.4g kWh", j/3.6e6)
+	case j >= 1e4:
+		return fmt.Sprintf("%.4g kJ", j/1e3)
+	}
+	return fmt.Sprintf("%.4g J", j)
+}
+
+func grams(g float64) string {
+	switch {
+	case g >= 1e6:
+		return fmt.Sprintf("%.4g t", g/1e6)
+	case g >= 1e3:
+		return fmt.Sprintf("%.4g kg", g/1e3)
+	case g > 0 && g < 1:
+		return fmt.Sprintf("%.4g mg", g*1e3)
+	}
+	return fmt.Sprintf("%.4g g", g)
+}
+
+// Print writes a report to the standard error, for Measure.
+func Print(r Report) { _, _ = fmt.Fprintln(io.Writer(os.Stderr), r) } // where nobody reads, nothing is lost
+
+// A Task is a part of the program that is measured under a name.
+type Task struct{ t *tally }
+
+type taskKey struct{}
+
+// Task begins a task. What runs under the returned context, tasks and spans, is part of
+// it: its report contains what they use, what spans use from their end on. Tasks may
+// overlap; they share the energy while they do. End it.
+func (m *Monitor) Task(ctx context.Context, name string) (context.Context, *Task) {
+	if m == nil || m.closed.Load() {
+		return ctx, &Task{}
+	}
+	t := m.tally(name)
+	t.parent, _ = ctx.Value(taskKey{}).(*tally)
+	current := trace.SpanContextFromContext(ctx)
+	above := m.parentOf(ctx, current)
+	m.mu.Lock()
+	t.gapped = m.gap
+	t.ref = m.clock.Start(&t.node, above, m.now())
+	m.running[t] = struct{}{}
+	m.mu.Unlock()
+	ctx = context.WithValue(ctx, taskKey{}, t)
+	return context.WithValue(ctx, refKey{}, around{t.ref, span.IDOf(current)}), &Task{t}
+}
+
+// Measure begins a task without a context, and returns what ends it:
+//
+//	defer m.Measure("training", carbon.Print)()
+//
+// The functions get its report.
+func (m *Monitor) Measure(name string, done ...func(Report)) (stop func() Report) {
+	_, t := m.Task(context.Background(), name)
+	return func() Report {
+		r := t.End()
+		for _, f := range done {
+			f(r)
+		}
+		return r
+	}
+}
+
+// End ends the task and returns its last report. Called again, it returns the same.
+func (t *Task) End() Report {
+	if t == nil || t.t == nil {
+		return Report{}
+	}
+	return t.t.end()
+}
+
+// Report returns what the task has used so far, tasks in it included.
+func (t *Task) Report() Report {
+	if t == nil || t.t == nil {
+		return Report{}
+	}
+	t.t.m.mu.Lock()
+	defer t.t.m.mu.Unlock()
+	return t.t.report(time.Now())
+}
+
+// Report returns what the process has used since Start.
+func (m *Monitor) Report() Report {
+	if m == nil || m.whole == nil {
+		return Report{}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.whole.report(m.end())
+}
+
+// end is until when the process is measured.
+func (m *Monitor) end() time.Time {
+	if m.closed.Load() && !m.last.IsZero() {
+		return m.last
+	}
+	return time.Now()
+}
+
+// tally adds up what the process or a task used. Monitor.mu guards it.
+type tally struct {
+	m       *Monitor
+	name    string
+	parent  *tally
+	node    clock.Node
+	ref     clock.Ref // zero: of the process
+	started time.Time
+	gapped  time.Duration // Monitor.gap at the start
+
+	counted float64 // J of the node that are in what follows
+	energy  Energy
+	emitted emission.Range
+	priced  float64
+	weight  float64 // Σ J × g/kWh
+	zone    string
+	source  string
+	method  string
+	sensor  string
+
+	steps steps
+	once  sync.Once
+	last  Report
+}
+
+func (m *Monitor) tally(name string) *tally {
+	return &tally{m: m, name: name, started: time.Now()}
+}
+
+// add books energy of an interval, in the parts in which the process used it, for the
+// task and those around it.
+func (t *tally) add(used Energy, from, to time.Time) {
+	sum := used.Total()
+	how := t.m.method.Load()
+	p := t.m.grid.price(from, to, sum, how.half)
+	for ; t != nil; t = t.parent {
+		t.energy = t.energy.plus(used)
+		t.emitted.Add(p.Range)
+		t.priced += p.joules
+		t.weight += p.joules * p.intensity
+		t.method, t.sensor = how.method, how.sensor
+		if p.slot != nil {
+			t.zone, t.source = p.slot.Origin.ZoneServed, p.slot.Origin.Provider
+		}
+	}
+}
+
+func (t *tally) report(now time.Time) Report {
+	r := Report{
+		Name: t.name, Start: t.started, Duration: now.Sub(t.started), Energy: t.energy,
+		Emissions: t.emitted.Grams, Lower: t.emitted.Lower, Upper: t.emitted.Upper, Priced: t.priced,
+		Zone: t.zone, Source: t.source, Method: t.method, Sensor: t.sensor, Gap: t.m.gap - t.gapped,
+	}
+	if t.priced > 0 {
+		r.Intensity = t.weight / t.priced
+	}
+	return r
+}
+
+// tick books what running tasks got since the last reading.
+func (m *Monitor) tick(from, to time.Time) {
+	for t := range m.running {
+		if e, ok := m.clock.Read(t.ref, int64(to.Sub(m.began))); ok {
+			t.count(e.Joules-e.Estimated, from, to)
+		}
+	}
+}
+
+// count books what the node has more than was counted.
+func (t *tally) count(joules float64, from, to time.Time) {
+	if more := joules - t.counted; more > 0 {
+		t.counted = joules
+		t.add(t.m.ratio.times(more), from, to)
+	}
+}
+
+// span books what a span in the task has used, when it ends.
+func (t *tally) span(joules float64, from, to time.Time) {
+	t.m.mu.Lock()
+	defer t.m.mu.Unlock()
+	if joules > 0 {
+		t.add(t.m.ratio.times(joules), from, to)
+	}
+}
+
+func (t *tally) end() Report {
+	t.once.Do(func() {
+		m := t.m
+		if m.isNewerThanEnergy(t) {
+			_ = m.sample(context.Background(), m.settled) // who samples is told of what fails
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		now := time.Now()
+		from := m.last
+		if from.Before(t.started) {
+			from = t.started
+		}
+		e, _ := m.clock.End(t.ref, int64(now.Sub(m.began)))
+		delete(m.running, t)
+		t.count(e.Joules, from, now)
+		t.last = t.report(now)
+	})
+	return t.last
+}
+
+// isNewerThanEnergy reports whether so little of a task lies before the newest reading that
+// most of its energy may be an estimate.
+func (m *Monitor) isNewerThanEnergy(t *tally) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.source != nil && !m.closed.Load() && m.last.Sub(t.started) < time.Second
+}
