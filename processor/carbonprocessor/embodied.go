@@ -154,10 +154,13 @@ func (p *metricsProcessor) clock(id identity, resource pcommon.Map) *stream {
 func (p *metricsProcessor) turn(s *stream, from, at int64) (int64, int64) {
 	at = min(at, p.ahead)
 	if s.last == 0 { // or it is known no more: up to when it was booked, the newest evicted clock knew
-		s.last = min(max(from, p.streams.evicted), at)
+		s.last = max(min(from, at), p.streams.evicted)
 	}
 	from = s.last
 	s.last = max(s.last, at)
+	if p.streams.byID[s.id] != s { // evicted since by others of the batch
+		p.streams.forget(s.last, p.now)
+	}
 	p.change(s)
 	return from, s.last
 }

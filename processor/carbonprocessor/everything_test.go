@@ -57,6 +57,7 @@ type site struct {
 	pipelines []*metricsProcessor
 	books     []*ledger // of the pipelines
 	used      float64   // g in the budget
+	orderly   bool      // no point is late: of a stream that was evicted it would count
 }
 
 // ledger is what a backend makes of what a pipeline has sent.
@@ -138,6 +139,9 @@ func (w *site) read(ms []*meter, now float64) pmetric.Metrics {
 			metrics[key] = metric
 		}
 		at := now + float64(rapid.IntRange(-8, 0).Draw(w.rt, "late"))
+		if w.orderly && m.known {
+			at = max(at, m.at+1)
+		}
 		v := float64(rapid.IntRange(0, 1000).Draw(w.rt, "drawn"))
 		p, newer := point{-50, at, v * 1e4}, !m.known || at > m.at
 		switch m.kind {
@@ -211,6 +215,9 @@ func (l *ledger) book(rt *rapid.T, out pmetric.Metrics) {
 				for _, dp := range m.Sum().DataPoints().All() {
 					series := fmt.Sprint(h.point(base, dp.Attributes()))
 					what := fmt.Sprintf("%s%v", m.Name(), dp.Attributes().AsRaw())
+					if dp.Flags().NoRecordedValue() {
+						continue
+					}
 					if dp.StartTimestamp() == 0 || dp.StartTimestamp() > dp.Timestamp() {
 						rt.Fatalf("%s: from %v to %v", what, dp.StartTimestamp(), dp.Timestamp())
 					}
@@ -312,6 +319,86 @@ func TestEverythingAddsUp(t *testing.T) {
 				if age := l.total(family + " embodied"); age > now+50+8+5+1e-6 { // the first delta begins 5 s before a point that is 8 s late
 					rt.Fatalf("pipeline %d: %s: the machine is %v s old at %v", i, family, age, now)
 				}
+			}
+		}
+		for _, p := range w.pipelines {
+			require.NoError(t, p.shutdown(context.WithoutCancel(t.Context())))
+		}
+	})
+}
+
+// Streams are evicted, come back, end, and begin anew: outputs stay valid, and nothing counts
+// twice for a backend that adds up what begins anew.
+func TestNothingIsCountedTwiceWhateverComes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &site{t: t, rt: rt, began: time.Now().Add(-time.Hour), shelf: newShelf(), handle: intensity.NewHandle(nil), orderly: true}
+		w.books = []*ledger{{map[string]map[string]float64{}, map[string]pcommon.Timestamp{}}}
+		limit := rapid.IntRange(2, 20).Draw(rt, "streams")
+		forced := rapid.SampledFrom([]string{"", "delta", "cumulative"}).Draw(rt, "temporality")
+		w.edit = func(c *Config) {
+			c.Temporality, c.Revise, c.WUE, c.ElectricityPrice.PerKWh, c.MaxStreams = forced, true, 360, 360, limit
+			c.Embodied = configoptional.Some(EmbodiedConfig{KgCO2e: 36, Lifetime: 10 * time.Hour}) // 1 g/s
+			c.Budgets = []BudgetConfig{{Name: "w", Grams: 1e6, Match: map[string]string{"id": "w*"}}}
+			c.Inputs = []InputConfig{{Metric: "pdu", Of: "host"}, {Metric: "watts", Of: "host", MaxGap: time.Hour}, {Metric: "joules"}}
+		}
+		w.know(1, 1, intensity.Measured)
+		w.open()
+		all := meters()
+		now, most, starts := 0.0, 0.0, map[*meter]float64{}
+		for range rapid.IntRange(1, 20).Draw(rt, "batches") {
+			now += float64(rapid.IntRange(1, 60).Draw(rt, "time"))
+			var some []*meter
+			for _, m := range all {
+				switch rapid.IntRange(0, 5).Draw(rt, "read") {
+				case 0, 1:
+					continue
+				case 2: // it begins anew, with what it has drawn since its newest point
+					if m.kind == kindCumulative && m.known {
+						starts[m], m.value = m.at, 0
+					}
+				}
+				some = append(some, m)
+			}
+			md := w.read(some, now)
+			for _, rm := range md.ResourceMetrics().All() {
+				for _, sm := range rm.ScopeMetrics().All() {
+					for _, metric := range sm.Metrics().All() {
+						if metric.Type() != pmetric.MetricTypeSum {
+							continue
+						}
+						for _, dp := range metric.Sum().DataPoints().All() {
+							for m, start := range starts {
+								if str(dp, "id") == m.id && (&rig{began: w.began}).seconds(dp.Timestamp()) >= start {
+									dp.SetStartTimestamp((&rig{began: w.began}).at(start))
+								}
+							}
+							if rapid.IntRange(0, 9).Draw(rt, "end") == 0 {
+								dp.SetFlags(dp.Flags().WithNoRecordedValue(true))
+							}
+							if metric.Sum().AggregationTemporality() == delta {
+								most += dp.DoubleValue() / 1e4
+							}
+						}
+					}
+				}
+			}
+			w.send(md)
+			if rapid.IntRange(0, 8).Draw(rt, "then") == 0 {
+				w.crash()
+			}
+		}
+		for _, m := range all {
+			if m.kind != kindDelta {
+				most += m.joules
+			}
+		}
+		got := w.books[0].total("carbon.electricity_cost operational")
+		if got > most*(1+1e-9)+1e-9 {
+			rt.Fatalf("%v of %v", got, most)
+		}
+		for _, family := range []string{"carbon.host.emissions", "carbon.emissions"} {
+			if age := w.books[0].total(family + " embodied"); age > now+8+5+1e-6 {
+				rt.Fatalf("%s: the machine is %v s old at %v", family, age, now)
 			}
 		}
 		for _, p := range w.pipelines {

@@ -201,3 +201,33 @@ func TestSteadyStateAllocatesNothingButThePointsItEmits(t *testing.T) {
 	// The gauge in a scope of its own, and counting; nothing that grows with the batch.
 	assert.LessOrEqual(t, got-floor, 20.0, "%v allocations for a batch, %v for emitting its points", got, floor)
 }
+
+// What emits no further points for a point allocates nothing for it either.
+func TestAbilitiesAllocateNothingForAPoint(t *testing.T) {
+	start := time.Now()
+	const hosts, parts = 10, 100
+	allocs := func(edit func(*Config)) float64 {
+		r := newRig(t, edit)
+		md := fleet(hosts, parts, start)
+		round := 1
+		run := func() {
+			restore(md, start, round)
+			round++
+			_, _ = r.p.processMetrics(t.Context(), md)
+		}
+		run()
+		return testing.AllocsPerRun(10, run)
+	}
+	plain := allocs(nil)
+	for name, edit := range map[string]func(*Config){
+		"budgets": func(c *Config) {
+			c.Budgets = []BudgetConfig{{Name: "a", Grams: 1, Period: time.Hour}, {Name: "b", Grams: 1e9, Match: map[string]string{"hw.type": "c*"}}}
+		},
+		"units":       func(c *Config) { c.SCI = &SCIConfig{Per: "requests", By: []string{"host.id"}} },
+		"corrections": func(c *Config) { c.Revise = true },
+		"machines":    making(0, time.Hour), // that no table knows
+	} {
+		// A place or two of a cell for what each stream owes, and whatever a batch as a whole needs.
+		assert.LessOrEqual(t, allocs(edit)-plain, 100.0+hosts*parts*0.2, "%s: for 1000 points", name)
+	}
+}

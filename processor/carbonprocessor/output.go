@@ -181,7 +181,14 @@ func (o *output) beside(f *family, q quantity, dp pmetric.NumberDataPoint) pmetr
 	b := o.of(f, q).AppendEmpty()
 	b.SetStartTimestamp(dp.StartTimestamp())
 	b.SetTimestamp(dp.Timestamp())
-	dp.Attributes().CopyTo(b.Attributes())
+	to := b.Attributes()
+	to.EnsureCapacity(dp.Attributes().Len() + 1)
+	dp.Attributes().CopyTo(to)
+	if f.index == ofWorkloads && (q == cost || q == water) { // the metric is that of hosts, too, which contain it
+		if _, told := to.Get(names.AttrInput); !told {
+			to.PutStr(names.AttrInput, names.MetricEnergy)
+		}
+	}
 	return b
 }
 

@@ -37,10 +37,12 @@ func scopes(out pmetric.Metrics, name string) map[string][]float64 {
 func TestBothFamiliesShareTheMetricsOfCostAndWater(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.ElectricityPrice.PerKWh, c.WUE = 1, 2 })
 	one := func(name string, joules float64) pmetric.Metrics {
-		return energy(t, in{name: name, attrs: map[string]any{"from": name}}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 10, joules}) })
+		return energy(t, in{name: name}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{5, 10, joules}) })
 	}
 	out := r.send(together(one("hw.energy", 3.6e6), one("carbon.energy", 1.8e6)))
 	assert.Equal(t, map[string][]float64{"test": {1, 0.5}}, scopes(out, "carbon.electricity_cost"))
+	assert.Empty(t, str(found(out, "carbon.electricity_cost")[0], "carbon.input"))
+	assert.Equal(t, "carbon.energy", str(found(out, "carbon.electricity_cost")[1], "carbon.input"), "or else the points would be the same")
 	assert.Equal(t, map[string][]float64{"test": {2, 1}}, scopes(out, "carbon.water_usage"))
 }
 
