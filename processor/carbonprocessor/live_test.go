@@ -255,7 +255,7 @@ func answer(r *http.Request, now time.Time) object {
 	case strings.HasPrefix(path, "/dataset/CO2Emis"):
 		from, to := now.Add(-24*time.Hour), now.Add(-10*time.Minute)
 		if strings.HasSuffix(path, "Prog") {
-			from, to = now, now.Add(6*time.Hour)
+			from, to = now.Add(-10*time.Minute), now.Add(6*time.Hour) // where the other ends, so that nothing is open between
 		}
 		return object{"records": every(5*time.Minute, from, to, func(t time.Time) any {
 			return object{"Minutes5UTC": t.Format("2006-01-02T15:04:05"), "PriceArea": "DK1", "CO2Emission": 180.0}
