@@ -224,13 +224,11 @@ func (p *livePlace) carried(basis *intensity.Basis, widths *intensity.HalfWidths
 	last = marked([]*intensity.Slot{last}, of.up.depth)[0]
 	length := max(last.End.Sub(last.Start), of.step())
 	step := length + (p.maxStale() / maxCarried).Truncate(length)
-	end := last.End.Add(p.maxStale())
-	if end.After(until) {
-		end = until
-	}
+	stale := last.End.Add(p.maxStale().Truncate(time.Minute)) // on a step that grids can have
+	end := earlier(stale, until)
 	for at := last.End; at.Before(end); at = at.Add(step) {
 		s := *last
-		s.Start, s.End = at, at.Add(step)
+		s.Start, s.End = at, earlier(at.Add(step), stale)
 		s.Flags |= flags
 		s.Quality = max(s.Quality, intensity.Estimated)
 		if w := widths.Spread(s.Quality, intensity.Circumstances{Length: step, Carried: s.End.Sub(last.End)}); w.Half > s.Spread.Half {

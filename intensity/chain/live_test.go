@@ -846,3 +846,28 @@ func TestTheTablesAnswerForARangeAfterWhatIsCarried(t *testing.T) {
 		require.ErrorIs(t, s.Gaps[0].Err, intensity.KindBasis)
 	}, live, yearly(other))
 }
+
+// A value ends at 13:00 and may stand in for 20 minutes: that it is of an hour does not make
+// it more.
+func TestACarriedValueEndsWhenItIsTooOld(t *testing.T) {
+	live := newUpstream("live")
+	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
+		q := france()
+		q.MaxStale = 20*time.Minute + 30*time.Second // whole minutes count
+		h, err := src.Handle(q)
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		live.set(func(u *upstream) { u.fail = failing("live", intensity.KindUpstream, 0) })
+		var until time.Time
+		for now := time.Now(); now.Before(time.Now().Add(3 * time.Hour)); now = now.Add(time.Minute) {
+			if s := h.Peek(now); s.Origin.Provider == "live" {
+				until = s.End
+			}
+		}
+		last := h.Peek(until.Add(-time.Nanosecond))
+		require.True(t, last.Flags.Has(intensity.Extrapolated))
+		assert.Equal(t, 20*time.Minute, last.End.Sub(last.Start))
+		assert.NotEqual(t, "live", h.Peek(until).Origin.Provider)
+	}, live, yearly(lifecycle()))
+}

@@ -49,8 +49,8 @@ func (c Config) check() error {
 		return fmt.Errorf("budget %q: thresholds: %d of them: want at most %d", c.Name, len(c.Thresholds), maxThresholds)
 	}
 	for i, t := range c.Thresholds {
-		if !(t > 0) || t > maxPercent {
-			return fmt.Errorf("budget %q: thresholds: %v is not a share of the limit: want a percentage above 0 and up to %d, such as 80", c.Name, t, maxPercent)
+		if !(t >= 1) || t > maxPercent {
+			return fmt.Errorf("budget %q: thresholds: %v is not a share of the limit: want a percentage from 1 to %d, such as 80", c.Name, t, maxPercent)
 		}
 		if slices.Contains(c.Thresholds[:i], t) {
 			return fmt.Errorf("budget %q: thresholds: %v stands there twice: want each once", c.Name, t)

@@ -105,7 +105,8 @@ func createDefaultConfig() component.Config {
 
 const (
 	anyBoundary  = "any"
-	ratioExample = "want a number of 0 or more, such as 0.35 for ± 35 %"
+	ratioExample = "want a number from 0 to 3, such as 0.35 for ± 35 %"
+	maxHalf      = 3 // what is more is a percentage
 )
 
 // Validate names the key and what would be right. It reads no file; what depends
@@ -150,7 +151,7 @@ func (c *Config) Validate() error {
 		refuse("stale_after: %v is not a duration above 0, such as 10m", c.StaleAfter)
 	}
 	for key, half := range c.Uncertainty.all {
-		if !(half >= 0) || !finite(half) {
+		if !(half >= 0) || half > maxHalf {
 			refuse("uncertainty::%s: %v: %s", key, half, ratioExample)
 		}
 	}

@@ -3,6 +3,7 @@ package carbonprocessor
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,8 @@ type engine struct {
 	quit      context.CancelFunc // ends a compaction; may be nil
 
 	compacting, failing atomic.Bool
+	told                sync.Map // metrics that were logged as useless
+	toldOf              atomic.Int32
 	work                sync.WaitGroup
 }
 
@@ -143,4 +146,20 @@ func (e *engine) stop(ctx context.Context) error {
 func (e *engine) end() error {
 	defer e.live.close()
 	return e.source.Close()
+}
+
+// maxTold bounds the metrics that are logged as useless.
+const maxTold = 100
+
+// useless logs once that a metric is an input and cannot be used as it is.
+func (e *engine) useless(m pmetric.Metric, in *input, why outcome) {
+	name := m.Name()
+	if _, done := e.told.Load(name); done || pointsOf(m) == 0 || e.toldOf.Load() >= maxTold {
+		return
+	}
+	e.toldOf.Add(1)
+	e.told.Store(strings.Clone(name), nil)
+	e.log.Warn("a metric of energy or power is not priced: name it under inputs as what it is, or mend its sender",
+		zap.String("metric", name), zap.String("reason", reasons()[why]), zap.String("type", m.Type().String()),
+		zap.String("unit", m.Unit()), zap.String("wanted_unit", in.unit))
 }

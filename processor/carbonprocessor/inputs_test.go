@@ -383,3 +383,14 @@ func TestWaterAndCost(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be used is logged once for each metric, with what would be right.
+func TestAMetricThatIsNoUseIsToldOnce(t *testing.T) {
+	r := newRig(t, nil)
+	for range 3 {
+		r.send(energy(t, in{unit: "kWh"}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, 10, 1.0}) }))
+	}
+	told := r.logs.FilterMessageSnippet("is not priced").All()
+	require.Len(t, told, 1)
+	assert.Equal(t, map[string]any{"metric": "hw.energy", "reason": "wrong_unit", "type": "Sum", "unit": "kWh", "wanted_unit": "J"}, told[0].ContextMap())
+}

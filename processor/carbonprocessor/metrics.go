@@ -219,6 +219,7 @@ func (p *metricsProcessor) resource(index int, rm pmetric.ResourceMetrics) {
 			f, why := in.flowOf(m)
 			if why != converted {
 				p.dropped[why] += int64(pointsOf(m))
+				p.engine.useless(m, in, why)
 				continue
 			}
 			if f.points.Len() == 0 {

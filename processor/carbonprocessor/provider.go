@@ -178,7 +178,7 @@ func (s *StaticConfig) check() error {
 		return errors.New("static::g_per_kwh is missing: the intensity in g/kWh")
 	case !(*s.GramsPerKWh >= 0 && *s.GramsPerKWh <= intensity.MaxGramsPerKWh):
 		return fmt.Errorf("static::g_per_kwh: %v is not a number between 0 and %d g/kWh", *s.GramsPerKWh, intensity.MaxGramsPerKWh)
-	case !(s.HalfWidth >= 0) || !finite(s.HalfWidth):
+	case !(s.HalfWidth >= 0) || s.HalfWidth > maxHalf:
 		return fmt.Errorf("static::half_width: %v: %s", s.HalfWidth, ratioExample)
 	}
 	return nil

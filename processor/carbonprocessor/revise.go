@@ -28,6 +28,7 @@ type owed struct {
 	from, to int64 // ns since 1970
 	joules   float64
 	grams    float64 // emitted for it so far, corrections included
+	boundary intensity.Boundary
 }
 
 // debts are what a stream has emitted provisionally, and what was corrected since.
@@ -57,7 +58,7 @@ func (s *stream) owe(parts []part, grid *intensity.Grid) {
 		if s.debts == nil {
 			s.debts = &debts{grid: grid}
 		}
-		d, all := s.debts, owed{from: p.from, to: p.to, joules: p.joules, grams: p.sum.Grams}
+		d, all := s.debts, owed{from: p.from, to: p.to, joules: p.joules, grams: p.sum.Grams, boundary: p.tariff.slot.Basis.Boundary}
 		if border := cellOf(all.to-1) * int64(reviseCell); cellOf(all.from)+1 == cellOf(all.to-1) {
 			d.add(all.until(border)) // so that there is one for each cell
 			all.from = border
@@ -71,7 +72,7 @@ func cellOf(at int64) int64 { return at / int64(reviseCell) }
 // until takes off what was drawn before a moment.
 func (o *owed) until(t int64) owed {
 	share := float64(t-o.from) / float64(o.to-o.from)
-	before := owed{from: o.from, to: t, joules: o.joules * share, grams: o.grams * share}
+	before := owed{from: o.from, to: t, joules: o.joules * share, grams: o.grams * share, boundary: o.boundary}
 	o.from, o.joules, o.grams = t, o.joules-before.joules, o.grams-before.grams
 	return before
 }
@@ -79,7 +80,7 @@ func (o *owed) until(t int64) owed {
 func (d *debts) add(o owed) {
 	if n := len(d.owed); n > 0 {
 		last := &d.owed[n-1]
-		if cell := cellOf(last.from); cellOf(last.to-1) == cell && cellOf(o.from) == cell && cellOf(o.to-1) == cell {
+		if cell := cellOf(last.from); cellOf(last.to-1) == cell && cellOf(o.from) == cell && cellOf(o.to-1) == cell && last.boundary == o.boundary {
 			last.from, last.to = min(last.from, o.from), max(last.to, o.to)
 			last.joules += o.joules
 			last.grams += o.grams
@@ -139,12 +140,13 @@ func (p *metricsProcessor) settle(s *stream) {
 		for i := range parts {
 			grams += parts[i].sum.Grams
 			final = final && !provisional(parts[i].tariff.slot)
-			worse = worse || parts[i].tariff.slot.Quality >= intensity.Periodic
+			slot := parts[i].tariff.slot
+			worse = worse || slot.Quality >= intensity.Periodic || slot.Basis.Boundary != o.boundary
 			if parts[i].joules > parts[most].joules {
 				most = i
 			}
 		}
-		if worse { // a table stands in, as after a restart: no better than what there was
+		if worse { // a table stands in, as after a restart, or it is of another boundary: no better than what there was
 			kept = append(kept, o)
 			continue
 		}

@@ -207,3 +207,26 @@ func TestWhatIsOwedIsBounded(t *testing.T) {
 	}
 	assert.Len(t, s.debts.owed, maxOwed)
 }
+
+// What was priced by one boundary is not corrected by a value of another: they do not add up.
+func TestARevisionKeepsTheBoundary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := newRig(t, func(c *Config) { c.Revise = true }, slot(began, 0, 3600, 360, "tables", intensity.Estimated))
+		send := func(at float64) []pmetric.NumberDataPoint {
+			time.Sleep(time.Until(r.at(at).AsTime()))
+			out := r.send(energy(t, in{}, func(dp pmetric.NumberDataPoint) { r.fill(dp, point{0, at, 100 * at}) }))
+			return found(out, "carbon.host.emissions_correction")
+		}
+		send(10)
+		direct := slot(began, 0, 3600, 180, "live", intensity.Measured)
+		direct.Basis.Boundary = intensity.Direct
+		r.know(direct)
+		assert.Empty(t, send(20))
+		// The lifecycle value that comes later counts for what was priced so: 0.05 g of 0.1 g less.
+		r.know(slot(began, 0, 3600, 180, "live", intensity.Measured))
+		got := send(30)
+		require.Len(t, got, 1)
+		assert.InDelta(t, -0.05, got[0].DoubleValue(), 1e-12)
+	})
+}

@@ -251,6 +251,9 @@ func (q *quote) halfOf(s *intensity.Slot) float64 {
 // report passes on what was counted, and nothing that is 0.
 func (b *spanBatch) report(ctx context.Context) {
 	c := b.p.engine.counters
+	if b.spans[noIntensity]+b.events[noIntensity] > 0 { // nothing even stands in
+		b.flags |= intensity.FellBack
+	}
 	c.tell(ctx, &b.spans, c.ProcessorCarbonSpansConverted, c.ProcessorCarbonSpansDropped)
 	c.tell(ctx, &b.events, c.ProcessorCarbonSpanEventsConverted, c.ProcessorCarbonSpanEventsDropped)
 	b.p.engine.live.settle(b.flags, nil)

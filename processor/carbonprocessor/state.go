@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.uber.org/zap"
 
+	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/journal"
 )
@@ -128,7 +129,7 @@ func (e *engine) join(p *metricsProcessor) {
 				one.debts.fixed = append(one.debts.fixed, seriesOf(&s.Corrections[i], labels))
 			}
 			for _, o := range s.Owed {
-				one.debts.owed = append(one.debts.owed, owed{from: o.From, to: o.To, joules: o.Joules, grams: o.Grams})
+				one.debts.owed = append(one.debts.owed, owed{from: o.From, to: o.To, joules: o.Joules, grams: o.Grams, boundary: intensity.Boundary(o.Boundary)})
 			}
 		}
 		p.streams.add(identity{hi: s.ID.Hi, lo: s.ID.Lo}, one, 0)
@@ -287,7 +288,7 @@ func (r *record) of(s *stream, now time.Time) {
 	}
 	out.Corrections = r.sums(out.Corrections, s.debts.fixed)
 	for _, o := range s.debts.owed {
-		out.Owed = append(out.Owed, journal.Owed{From: o.from, To: o.to, Joules: o.joules, Grams: o.grams})
+		out.Owed = append(out.Owed, journal.Owed{From: o.from, To: o.to, Joules: o.joules, Grams: o.grams, Boundary: uint8(o.boundary)})
 	}
 }
 

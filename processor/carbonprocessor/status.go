@@ -144,8 +144,8 @@ func (s *status) settle(fellBack bool, gauges []*gauge, now time.Time) {
 	}
 	switch why := s.newest(); {
 	case s.bad == nil && fellBack && why != nil:
-		s.bad = errors.New("energy is priced with what stands in for live intensity: " + why.Error())
-		s.log.Warn("live intensity is not to be had: what stands in for it is used until it is, and says so in carbon.grid.source", zap.String("why", why.Error()))
+		s.bad = errors.New("energy is priced with what stands in for live intensity, or not at all: " + why.Error())
+		s.log.Warn("live intensity is not to be had: until it is, energy is priced with what stands in for it, which carbon.grid.source says, or not at all (no_intensity)", zap.String("why", why.Error()))
 		s.report(componentstatus.NewRecoverableErrorEvent(s.bad))
 	case s.bad != nil && (why == nil || now.Sub(s.fellBack) > calmAfter):
 		s.bad = nil

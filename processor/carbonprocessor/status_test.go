@@ -59,7 +59,7 @@ func TestStatusFollowsWhatPrices(t *testing.T) {
 		}
 		assert.Equal(t, map[string]int64{"upstream": 4}, r.requests("electricity_maps"))
 		assert.Equal(t, []componentstatus.Status{lacks}, h.statuses(), "once, not for each batch")
-		assert.Contains(t, h.cause(), "energy is priced with what stands in for live intensity: electricity_maps FR: provider unavailable: status 500")
+		assert.Contains(t, h.cause(), "energy is priced with what stands in for live intensity, or not at all: electricity_maps FR: provider unavailable: status 500")
 		assert.Equal(t, 1, r.logs.FilterMessageSnippet("live intensity is not to be had").Len())
 
 		status.Store(200)
@@ -148,7 +148,7 @@ func TestNothingStandsInForMarginalValues(t *testing.T) {
 		require.Len(t, unused, 1)
 		assert.Equal(t, "static", unused[0].ContextMap()["provider"])
 		assert.Equal(t, "marginal", unused[0].ContextMap()["wanted"])
-		assert.Empty(t, h.statuses(), "nothing stands in")
+		assert.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError}, h.statuses(), "that nothing stands in is worse")
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/processor/carbonprocessor/internal/metadata"
 )
 
@@ -73,6 +74,9 @@ func (p *metricsProcessor) report(ctx context.Context) {
 		default:
 			c.ProcessorCarbonPointsDropped.Add(ctx, n, c.reasons[i])
 		}
+	}
+	if p.dropped[noIntensity] > 0 { // nothing even stands in
+		p.usage.flags |= intensity.FellBack
 	}
 	p.dropped = [outcomes]int64{}
 	if p.resets > 0 {

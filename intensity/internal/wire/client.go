@@ -259,6 +259,7 @@ func (c *Client) Error(kind intensity.Kind, zone, format string, args ...any) *i
 // tells. Providers look into the body first, where they say more in it.
 //
 //	401, 403            KindAuth
+//	404 with a page     KindConfig: the address is wrong
 //	404, 410            KindNoData
 //	408, 425, 5xx       KindUpstream
 //	429                 KindRate
@@ -270,6 +271,8 @@ func (c *Client) Refused(a *Answer, zone string) *intensity.Error {
 	switch s := a.Status; {
 	case s == http.StatusUnauthorized, s == http.StatusForbidden:
 		kind = intensity.KindAuth
+	case s == http.StatusNotFound && a.IsHTML(): // from a server that has no such path
+		said += ": is the endpoint right?"
 	case s == http.StatusNotFound, s == http.StatusGone:
 		kind = intensity.KindNoData
 	case s == http.StatusTooManyRequests:

@@ -372,6 +372,7 @@ func TestRefused(t *testing.T) {
 		{401, `{"message":"who?"}`, intensity.KindAuth, "who?", false},
 		{403, `{"detail":"no"}`, intensity.KindAuth, "no", false},
 		{404, `{"error":null,"message":"none"}`, intensity.KindNoData, "none", false},
+		{404, "<!DOCTYPE html><html>not found</html>", intensity.KindConfig, "a page of HTML: is the endpoint right?", false},
 		{405, ``, intensity.KindConfig, "nothing else", false},
 		{408, ``, intensity.KindUpstream, "", true},
 		{410, ``, intensity.KindNoData, "", false},

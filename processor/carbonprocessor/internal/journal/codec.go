@@ -85,6 +85,7 @@ func (e *encoder) put(s *Stream) {
 		e.i64(o.To)
 		e.f64(o.Joules)
 		e.f64(o.Grams)
+		e.buf = append(e.buf, o.Boundary)
 	}
 }
 
@@ -213,6 +214,15 @@ func (d *decoder) bool() bool {
 	return b[0] == 1
 }
 
+func (d *decoder) u8() uint8 {
+	b := d.take(1)
+	if len(b) == 0 {
+		d.bad = true
+		return 0
+	}
+	return b[0]
+}
+
 func (d *decoder) uvarint() uint64 {
 	n, size := binary.Uvarint(d.rest)
 	if size <= 0 {
@@ -253,9 +263,9 @@ func (d *decoder) stream(s *Stream) {
 	s.Seen, s.Ended = d.i64(), d.bool()
 	s.Sums = d.sums(s.Sums)
 	s.Corrections = d.sums(s.Corrections)
-	s.Owed = resize(s.Owed, d.count(32))
+	s.Owed = resize(s.Owed, d.count(33))
 	for i := range s.Owed {
-		s.Owed[i] = Owed{From: d.i64(), To: d.i64(), Joules: d.f64(), Grams: d.f64()}
+		s.Owed[i] = Owed{From: d.i64(), To: d.i64(), Joules: d.f64(), Grams: d.f64(), Boundary: d.u8()}
 	}
 }
 

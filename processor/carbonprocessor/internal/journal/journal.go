@@ -69,6 +69,7 @@ type Sum struct {
 type Owed struct {
 	From, To      int64
 	Joules, Grams float64
+	Boundary      uint8 // whatever it stands for
 }
 
 // A Stream is what is remembered of one series of energy points. The moments Start,
