@@ -174,7 +174,9 @@ func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Readin
 		}
 		m.clock.Miss(m.now())
 		if m.missing.IsZero() {
-			m.missing = r.At
+			if m.missing = m.last; m.missing.IsZero() {
+				m.missing = r.At
+			}
 			return fmt.Errorf("energy of the process is not known for now: %w", err)
 		}
 		return nil
