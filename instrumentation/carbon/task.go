@@ -1,6 +1,7 @@
 package carbon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,11 +35,8 @@ type Report struct {
 
 // String is one line for people.
 func (r Report) String() string {
-	name := r.Name
-	if name == "" {
-		name = "process"
-	}
-	out := fmt.Sprintf("%s: %s in %s (%s)", name, joules(r.Energy.Total()), r.Duration.Round(time.Millisecond), or(r.Method, "unknown"))
+	name := cmp.Or(r.Name, "process")
+	out := fmt.Sprintf("%s: %s in %s (%s)", name, joules(r.Energy.Total()), r.Duration.Round(time.Millisecond), cmp.Or(r.Method, "unknown"))
 	if r.Source == "" {
 		return out
 	}
@@ -50,13 +48,6 @@ func (r Report) String() string {
 		out += fmt.Sprintf("; unknown for %s", r.Gap.Round(time.Millisecond))
 	}
 	return out
-}
-
-func or(s, instead string) string {
-	if s == "" {
-		return instead
-	}
-	return s
 }
 
 func joules(j float64) string {

@@ -311,12 +311,12 @@ func (s *source) show(p *livePlace, now time.Time) (from, to time.Time, changed 
 // of slots that end after since and have begun by now.
 func difference(old, others []*intensity.Slot, since, now time.Time) (from, to time.Time, some bool) {
 	type face struct {
-		start, end  time.Time
-		grams       float64
-		quality     intensity.Quality
-		basis       intensity.Basis
-		provider    string
-		placeholder bool
+		start, end time.Time
+		grams      float64
+		quality    intensity.Quality
+		basis      intensity.Basis
+		provider   string
+		carried    bool
 	}
 	faces := make(map[face]bool, len(old))
 	each := func(slots []*intensity.Slot, visit func(face)) {

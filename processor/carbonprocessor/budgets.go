@@ -3,7 +3,6 @@ package carbonprocessor
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -293,11 +292,4 @@ func (b *budgets) put(set uint64, at pcommon.Timestamp, list pmetric.MetricSlice
 		point(limits.AppendEmpty(), status.Limit)
 		point(uses.AppendEmpty(), status.Utilization)
 	}
-}
-
-func (e *engine) openBudgets(now time.Time) (err error) {
-	if e.budgets, err = newBudgets(e.config, now, e.log); err != nil {
-		return fmt.Errorf("budgets: %w", err)
-	}
-	return nil
 }

@@ -127,6 +127,19 @@ func (e *engine) begin(ctx context.Context, host component.Host) (err error) {
 	return nil
 }
 
+// enter starts the engine for a pipeline, which gets places of its own and leaves by
+// calling detach and stop.
+func (e *engine) enter(ctx context.Context, host component.Host) (at *places, detach func(), err error) {
+	if err := e.start(ctx, host); err != nil {
+		return nil, nil, err
+	}
+	at, err = newPlaces(e.config, e.source, e.tables, e.log, e.live.providers...) //nolint:contextcheck // names are looked up with one that has ended
+	if err != nil {
+		return nil, nil, errors.Join(err, e.stop(ctx))
+	}
+	return at, e.live.status.attach(host), nil
+}
+
 // stop is called once for each start that succeeded.
 func (e *engine) stop(ctx context.Context) error {
 	e.mu.Lock()

@@ -288,6 +288,18 @@ const (
 	kindPower
 )
 
+// kindOf returns the kind of a sum; false if its temporality is not stated.
+func kindOf(t pmetric.AggregationTemporality) (kind, bool) {
+	switch t {
+	case pmetric.AggregationTemporalityCumulative:
+		return kindCumulative, true
+	case pmetric.AggregationTemporalityDelta:
+		return kindDelta, true
+	case pmetric.AggregationTemporalityUnspecified:
+	}
+	return 0, false
+}
+
 // A flow is the points of a metric and how they become joules.
 type flow struct {
 	points pmetric.NumberDataPointSlice
@@ -304,15 +316,9 @@ func (in *input) flowOf(m pmetric.Metric) (flow, outcome) {
 	switch m.Type() {
 	case pmetric.MetricTypeSum:
 		sum := m.Sum()
-		f := flow{points: sum.DataPoints(), factor: unit.factor}
-		switch sum.AggregationTemporality() {
-		case pmetric.AggregationTemporalityCumulative:
-			f.kind = kindCumulative
-		case pmetric.AggregationTemporalityDelta:
-			f.kind = kindDelta
-		case pmetric.AggregationTemporalityUnspecified:
-			return f, wrongTemporality
-		default:
+		k, known := kindOf(sum.AggregationTemporality())
+		f := flow{points: sum.DataPoints(), kind: k, factor: unit.factor}
+		if !known {
 			return f, wrongTemporality
 		}
 		switch {

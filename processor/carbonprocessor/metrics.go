@@ -82,23 +82,20 @@ func (p *metricsProcessor) start(ctx context.Context, host component.Host) error
 		return nil
 	}
 	e := p.engine
-	if err := e.start(ctx, host); err != nil {
-		return err
-	}
-	places, err := newPlaces(e.config, e.source, e.tables, e.log, e.live.providers...) //nolint:contextcheck // names are looked up with one that has ended
+	places, detach, err := e.enter(ctx, host)
 	if err != nil {
-		return errors.Join(err, e.stop(ctx))
+		return err
 	}
 	if e.config.SCI != nil {
 		if p.rates, err = newRates(e.config.SCI, e.hash); err != nil {
+			detach()
 			return errors.Join(err, e.stop(ctx))
 		}
 	}
 	if e.config.Embodied.HasValue() {
 		p.embodied = newEmbodied(*e.config.Embodied.Get())
 	}
-	p.detach = e.live.status.attach(host)
-	p.hash = e.hash
+	p.detach, p.hash = detach, e.hash
 	p.streams = newStreams(e.config.MaxStreams, e.config.StaleAfter, e.began.UnixNano())
 	p.streams.gone = e.budgets.free
 	p.places, p.prices = places, newPrices(e.config)

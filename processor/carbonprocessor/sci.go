@@ -182,14 +182,3 @@ func (p *metricsProcessor) units(m pmetric.Metric, scope pcommon.Instrumentation
 func counted(start, at pcommon.Timestamp, n uint64) reading {
 	return reading{start: int64(start), at: int64(at), value: float64(n)} //nolint:gosec // what overflows is negative and refused
 }
-
-func kindOf(t pmetric.AggregationTemporality) (kind, bool) {
-	switch t {
-	case pmetric.AggregationTemporalityCumulative:
-		return kindCumulative, true
-	case pmetric.AggregationTemporalityDelta:
-		return kindDelta, true
-	case pmetric.AggregationTemporalityUnspecified:
-	}
-	return 0, false
-}

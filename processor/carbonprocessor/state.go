@@ -28,9 +28,9 @@ const (
 
 // openState takes back what is stored. A store that is damaged is no reason not to start;
 // one that is not configured rightly, or may come back with what is in it, is.
-func (e *engine) openState(ctx context.Context, host component.Host) error {
-	if err := e.openBudgets(time.Now()); err != nil {
-		return err
+func (e *engine) openState(ctx context.Context, host component.Host) (err error) {
+	if e.budgets, err = newBudgets(e.config, time.Now(), e.log); err != nil {
+		return fmt.Errorf("budgets: %w", err)
 	}
 	e.hash, e.born = newHasher(), e.began.UnixNano()
 	if e.config.Revise && (e.config.Offline || !e.config.isLive()) {

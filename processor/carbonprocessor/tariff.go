@@ -5,7 +5,6 @@ import (
 
 	"github.com/otelcarbon/otelcarbon/intensity"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
-	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
 
 // A label is what keeps emissions apart that must not be added in silence: where
@@ -124,8 +123,8 @@ func (p *prices) add(s *intensity.Slot, joules float64) {
 		tariff: p.tariff(s),
 		start:  start, from: from, to: p.moment(), joules: joules,
 		sum:   emission.Around(grams, emission.Combine(p.half, s.Spread.Half)),
-		cost:  joules / unit.JoulesPerKWh * p.place.pue * p.perKWh, // the overhead of the building is on the bill
-		water: joules / unit.JoulesPerKWh * p.wue,                  // that of the building is in the WUE
+		cost:  emission.Cost(joules, p.place.pue, p.perKWh),
+		water: emission.Water(joules, p.wue),
 	})
 }
 

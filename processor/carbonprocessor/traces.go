@@ -2,7 +2,6 @@ package carbonprocessor
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -38,16 +37,11 @@ func (p *tracesProcessor) start(ctx context.Context, host component.Host) error 
 	if p.places != nil {
 		return nil
 	}
-	e := p.engine
-	if err := e.start(ctx, host); err != nil {
+	places, detach, err := p.engine.enter(ctx, host)
+	if err != nil {
 		return err
 	}
-	places, err := newPlaces(e.config, e.source, e.tables, e.log, e.live.providers...) //nolint:contextcheck // names are looked up with one that has ended
-	if err != nil {
-		return errors.Join(err, e.stop(ctx))
-	}
-	p.detach = e.live.status.attach(host)
-	p.hash, p.places = e.hash, places
+	p.places, p.detach, p.hash = places, detach, p.engine.hash
 	return nil
 }
 
