@@ -23,13 +23,25 @@ const (
 	AttrGridQuality  = "carbon.grid.quality"  // one of the Quality values
 )
 
-// Attributes of spans only. Their values are doubles.
+// Attributes of spans only. Their values are doubles, but for the last two.
 const (
 	AttrEnergy        = "carbon.energy"         // J, of the span itself without its children
 	AttrEmissions     = "carbon.emissions"      // g, of the span itself without its children
 	AttrGridIntensity = "carbon.grid.intensity" // g/(kW.h)
 	AttrUncertainty   = "carbon.uncertainty"    // relative half-width of the range
+	AttrCoverage      = "carbon.coverage"       // one of the Coverage values; none: all of it was read
+	AttrAttribution   = "carbon.attribution"    // one of the Attribution values; none: evenly
 )
+
+// Values of carbon.coverage: which part of the energy of a span was read.
+const (
+	CoverageInterpolated = "interpolated" // its end lies between two readings: that part is at the power of the last ones
+	CoveragePartial      = "partial"      // of some of its time nothing is known: it used more than it says
+)
+
+// AttributionCPU is the value of carbon.attribution of what was divided by samples of CPU
+// time.
+const AttributionCPU = "cpu"
 
 // Attributes of resources, from the semantic conventions.
 const (

@@ -16,6 +16,7 @@ const (
 	MetricHostPower    = "hw.host.power"        // likewise
 	MetricSensorEnergy = "carbon.sensor.energy" // readings that overlap hw.energy: core, uncore, rails
 	MetricEnergy       = "carbon.energy"        // attributed to the workload that the resource names
+	MetricEnergyGap    = "carbon.energy_gap"    // sum, s: for how long that was not known
 )
 
 // Metrics of emissions. Sums are cumulative doubles in g of CO2-equivalent.
@@ -46,5 +47,6 @@ const (
 	UnitGram        = "g"
 	UnitGramsPerKWh = "g/(kW.h)"
 	UnitLiter       = "L"
+	UnitSecond      = "s"
 	UnitOne         = "1"
 )
