@@ -28,7 +28,8 @@ type Budget struct {
 	// Thresholds in percent at which OnThreshold is called, once for each period; nil:
 	// 50, 80 and 100.
 	Thresholds []float64
-	// OnThreshold is called from the background and must not block; nil: nobody is told.
+	// OnThreshold is called in the background, for one event after the other; nil: nobody
+	// is told. It may use the Monitor, and shut it down.
 	OnThreshold func(BudgetEvent)
 }
 
@@ -110,20 +111,19 @@ func (m *Monitor) Within(ctx context.Context, b Budget) (context.Context, contex
 	}, nil
 }
 
-// spend counts emissions, and returns what is to be told, without the lock.
-func (m *Monitor) spend(from, to time.Time, r emission.Range) (tell []func()) {
+// spend counts emissions, and tells who is to know.
+func (m *Monitor) spend(from, to time.Time, r emission.Range) {
 	for _, l := range m.limits {
 		l.Turn(to)
 		l.Add(budget.Key{}, budget.Host, from, to, r.Grams)
 		for _, c := range l.Crossings(nil) {
 			if l.spent != nil && c.Percent >= 100 && !c.Late {
-				tell = append(tell, l.spent)
+				l.spent()
 			}
 			if l.tell != nil && !(l.quiet && c.Percent == 100) {
 				event := BudgetEvent{Name: l.name, Percent: c.Percent, Used: c.Used, Limit: c.Limit, Start: c.Start, End: c.End, PeriodIsOver: c.Late}
-				tell = append(tell, func() { l.tell(event) })
+				m.tell(func() { l.tell(event) })
 			}
 		}
 	}
-	return tell
 }

@@ -3,8 +3,10 @@ package carbon_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +25,15 @@ import (
 	"github.com/otelcarbon/otelcarbon/intensity/static"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// testMain is TestMain of a process that is not a child.
+func testMain(m *testing.M) int {
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
 
 // meter is a source of a constant power, which may fail.
 type meter struct {

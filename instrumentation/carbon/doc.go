@@ -24,7 +24,8 @@
 // that are active leaves at that moment, those without an active child. The energy of a
 // span is its own: over a trace it can be added up. Package spanprocessor puts it on all
 // spans of a program, without a change of its code; Monitor.Handler and Monitor.Span on
-// those that they wrap, before the span ends, with any SDK.
+// those that they wrap, before the span ends, with any SDK. With WithCPUWeights they share
+// by the CPU time that they burn.
 //
 // # Emissions
 //

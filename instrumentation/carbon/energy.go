@@ -2,6 +2,7 @@ package carbon
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -46,10 +47,12 @@ type Reading struct {
 // Amount is what one type of hardware drew for the process, as far as it is known in one
 // way.
 type Amount struct {
-	Type   string  // "cpu", "memory", "gpu" or "other"
-	Method string  // "measured", "integrated" or "modelled"
-	Sensor string  // "rapl", "model", … or what else fits carbon.sensor; may be ""
-	Joules float64 // since any origin, the same for all Readings; it does not fall
+	Type   string // "cpu", "memory", "gpu" or "other"
+	Method string // "measured", "integrated" or "modelled"
+	Sensor string // "rapl", "model", … or what else fits carbon.sensor; may be ""
+	// Joules is since any origin, the same for all Readings. If it falls, that is taken as a
+	// Read that failed; if it stays there for three of them, as a counter that began anew.
+	Joules float64
 }
 
 // An EnergySource tells the energy of this process. One goroutine uses it at a time. An
@@ -67,6 +70,42 @@ type drawn struct {
 	joules float64
 }
 
+// resets is how many readings in a row a counter is below what it was until it is believed
+// that it began anew: before, it may come back, and all of it would be counted again.
+const resets = 3
+
+// sound reports what is wrong with a Reading. A counter that began anew counts from there.
+func (m *Monitor) sound(r Reading) error {
+	var wrong error
+	for i := range r.Amounts {
+		a := &r.Amounts[i]
+		if math.IsNaN(a.Joules) || math.IsInf(a.Joules, 0) {
+			return fmt.Errorf("energy source: %s: %v J: want a number", a.Type, a.Joules)
+		}
+		before, known := m.counted[kind{part: a.Type, method: a.Method}]
+		if known && before-a.Joules > math.Abs(before)*rounding {
+			wrong = fmt.Errorf("energy source: %s: %v J after %v J: want what is drawn since always the same time", a.Type, a.Joules, before)
+		}
+	}
+	if wrong == nil {
+		m.falls = 0
+		return nil
+	}
+	if m.falls++; m.falls < resets {
+		return wrong
+	}
+	m.falls = 0
+	for i := range r.Amounts {
+		a := &r.Amounts[i]
+		key := kind{part: a.Type, method: a.Method}
+		m.counted[key] = min(m.counted[key], a.Joules)
+	}
+	return nil
+}
+
+// rounding is by how much a sum of a source may fall because it is a float64.
+const rounding = 1e-12
+
 // drawn appends what a Reading has more than those before.
 func (m *Monitor) drawn(dst []drawn, r Reading) []drawn {
 	for i := range r.Amounts {
@@ -76,7 +115,7 @@ func (m *Monitor) drawn(dst []drawn, r Reading) []drawn {
 		if !known || a.Joules > before {
 			m.counted[key] = a.Joules
 		}
-		if more := a.Joules - before; known && more > 0 && !math.IsInf(more, 0) {
+		if more := a.Joules - before; known && more > 0 {
 			dst = append(dst, drawn{kind{a.Type, a.Method, a.Sensor}, more})
 		}
 	}

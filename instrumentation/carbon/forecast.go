@@ -59,6 +59,7 @@ type Forecast struct {
 	Lower, Upper     float64
 	Intensity        float64 // g/kWh, of what remains
 	IntensityIsKnown bool    // a forecast of the grid is in it; else the intensity of now
+	Method           string  // of most of the newest energy
 }
 
 // Errors of Forecast.
@@ -83,7 +84,7 @@ func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 		return Forecast{}, ErrNoSteps
 	}
 	left := float64(max(0, of-s.n))
-	f := Forecast{Steps: s.n, Of: of, Remaining: time.Duration(left * s.meanS * float64(time.Second))}
+	f := Forecast{Method: r.Method, Steps: s.n, Of: of, Remaining: time.Duration(left * s.meanS * float64(time.Second))}
 	spread := 0.0
 	if s.n > 1 {
 		spread = student(s.n-1) * math.Sqrt(s.m2/float64(s.n-1)) * math.Sqrt(left+left*left/float64(s.n))
@@ -103,7 +104,7 @@ func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 	if more > 0 {
 		width = spread / more
 	}
-	ahead := emission.Around(emission.Grams(more, m.grid.pue, grams), math.Hypot(width, emission.Combine(m.method.Load().half, half)))
+	ahead := emission.Around(emission.Grams(more, m.grid.pue, grams), math.Hypot(width, emission.Combine(m.method.Load().Half, half)))
 	all := emission.Range{Grams: r.Emissions, Lower: r.Lower, Upper: r.Upper}
 	all.Add(ahead)
 	f.Emissions, f.Lower, f.Upper = all.Grams, all.Lower, all.Upper

@@ -17,6 +17,7 @@ const ScopeName = "github.com/otelcarbon/otelcarbon/instrumentation/carbon"
 
 type instruments struct {
 	energy, emissions, lower, upper metric.Float64ObservableCounter
+	gap                             metric.Float64ObservableCounter
 	intensity, limit, used, sci     metric.Float64ObservableGauge
 
 	operationEnergy, operationEmissions metric.Float64Counter
@@ -41,6 +42,7 @@ func (m *Monitor) register() error {
 	i.emissions = counter(names.MetricEmissions, names.UnitGram, "CO2-equivalent emitted for the energy of the process")
 	i.lower = counter(names.MetricEmissionsLower, names.UnitGram, "Lower bound of "+names.MetricEmissions)
 	i.upper = counter(names.MetricEmissionsUpper, names.UnitGram, "Upper bound of "+names.MetricEmissions)
+	i.gap = counter(names.MetricEnergyGap, names.UnitSecond, "Time in which the energy of the process was not known")
 	i.intensity = gauge(names.MetricGridIntensity, names.UnitGramsPerKWh, "Carbon intensity of the grid")
 	i.limit = gauge(names.MetricBudgetLimit, names.UnitGram, "Emissions that a budget allows in its period")
 	i.used = gauge(names.MetricBudgetUtilization, names.UnitOne, "Share of a budget that its period has used so far")
@@ -56,7 +58,7 @@ func (m *Monitor) register() error {
 		return err
 	}
 	var err error
-	m.registration, err = meter.RegisterCallback(m.observe, i.energy, i.emissions, i.lower, i.upper, i.intensity, i.limit, i.used, i.sci)
+	m.registration, err = meter.RegisterCallback(m.observe, i.energy, i.emissions, i.lower, i.upper, i.gap, i.intensity, i.limit, i.used, i.sci)
 	return err
 }
 
@@ -78,6 +80,7 @@ func (m *Monitor) observe(_ context.Context, o metric.Observer) error {
 		o.ObserveFloat64(i.lower, e.Lower, e.set)
 		o.ObserveFloat64(i.upper, e.Upper, e.set)
 	}
+	o.ObserveFloat64(i.gap, m.unknown(m.end()).Seconds(), set(m.cfg.attrs))
 	if h := m.grid.handle; h != nil {
 		if s := h.Peek(time.Now()); s != nil {
 			o.ObserveFloat64(i.intensity, s.GramsPerKWh, set(m.describe(s)))

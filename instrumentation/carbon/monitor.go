@@ -33,7 +33,10 @@ type Monitor struct {
 	closed       atomic.Bool
 	instruments  instruments
 
-	method atomic.Pointer[how] // of the newest energy
+	method atomic.Pointer[span.How] // of the newest energy
+	zero   atomic.Int64             // what the wall clock says, in Unix ns, when ours is 0
+	ticked atomic.Int64             // the newest reading, in ns of our clock
+	weigh  *weigher                 // nil: spans and tasks share evenly
 
 	reading sync.Mutex // held by who reads the source
 
@@ -41,12 +44,15 @@ type Monitor struct {
 	first   time.Time // of the first reading; zero: there was none
 	last    time.Time // of the newest
 	counted map[kind]float64
+	falls   int // readings in a row that were below those before
 	drew    []drawn
 	ratio   Energy // parts of the newest energy, of 1
 	books   books
 	gap     time.Duration // in which energy was not known
 	missing time.Time     // since when it is not; zero: it is
 	limits  []*limit
+	untold  []func() // of the program, to be called
+	telling bool     // somebody does
 	units   []*Unit
 	whole   *tally
 	running map[*tally]struct{}
@@ -59,7 +65,8 @@ func Start(opts ...Option) (*Monitor, error) {
 	cfg, err := newConfig(opts)
 	c := clock.New(0)
 	m := &Monitor{cfg: cfg, clock: c, table: span.NewTable(c, span.DefaultLimit), began: time.Now(), running: make(map[*tally]struct{}), counted: make(map[kind]float64)}
-	m.method.Store(&how{method: names.MethodModelled, half: emission.DefaultWidths().Power(names.MethodModelled, "")})
+	m.zero.Store(m.began.UnixNano())
+	m.method.Store(&span.How{Method: names.MethodModelled, Half: emission.DefaultWidths().Power(names.MethodModelled, "")})
 	if cfg.disabled {
 		m.closed.Store(true)
 		if cfg.source != nil {
@@ -84,6 +91,10 @@ func Start(opts ...Option) (*Monitor, error) {
 	}
 	if m.source != nil {
 		errs = append(errs, m.sample(ctx, m.source.Read))
+		if cfg.weights {
+			m.weigh = newWeigher(m)
+			m.work.Go(func() { m.weigh.run(ctx) })
+		}
 		m.work.Go(func() { m.run(ctx) })
 	}
 	errs = append(errs, m.register())
@@ -98,7 +109,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 	var errs []error
 	if m.source != nil {
-		errs = append(errs, m.sample(ctx, m.settled))
+		errs = append(errs, m.sample(ctx, m.settled), m.Flush(ctx))
 	}
 	m.cancel()
 	done := make(chan struct{})
@@ -148,26 +159,44 @@ func (m *Monitor) settled(ctx context.Context) (Reading, error) {
 	return m.source.Read(ctx)
 }
 
-// now is the time of the clock, in ns.
+// now is the time of our clock, in ns.
 func (m *Monitor) now() int64 { return int64(time.Since(m.began)) }
+
+// moment is when something ended that ends now and of which somebody says when, to spare
+// a look at the clock. Who says what cannot be is not believed.
+func (m *Monitor) moment(at time.Time) int64 {
+	ns := int64(at.Sub(m.began))
+	if since := ns - m.ticked.Load(); since >= 0 && since < 2*int64(m.cfg.interval) {
+		return ns
+	}
+	return m.now()
+}
+
+// wall is what the wall clock says at a time of our clock, as of the newest reading: it may
+// have been set since Start.
+func (m *Monitor) wall(ns int64) time.Time { return time.Unix(0, m.zero.Load()+ns) }
+
+// taken is when a reading was taken. A source may leave that open, have the time from
+// elsewhere, or from a clock that is set meanwhile.
+func (m *Monitor) taken(at, now time.Time) time.Time {
+	if ago := now.Sub(at); !at.IsZero() && ago > 0 && (m.last.IsZero() || ago < now.Sub(m.last)) {
+		return now.Add(-ago)
+	}
+	return now
+}
 
 // sample reads the source and books what was drawn since the last time. The error is the
 // first of those that follow each other.
 func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Reading, error)) error {
 	m.reading.Lock()
 	defer m.reading.Unlock()
-	var tell []func() // without the lock: they are foreign
-	defer func() {
-		for _, f := range tell {
-			f()
-		}
-	}()
-	r, err := read(ctx)
-	if r.At.IsZero() {
-		r.At = time.Now()
-	}
+	r, err := guarded(ctx, read)
+	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err == nil {
+		err = m.sound(r)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it was asked to stop
@@ -175,36 +204,92 @@ func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Readin
 		m.clock.Miss(m.now())
 		if m.missing.IsZero() {
 			if m.missing = m.last; m.missing.IsZero() {
-				m.missing = r.At
+				m.missing = now
 			}
 			return fmt.Errorf("energy of the process is not known for now: %w", err)
 		}
 		return nil
 	}
+	at := m.taken(r.At, now)
 	if !m.missing.IsZero() {
-		m.gap += r.At.Sub(m.missing)
+		m.gap += max(at.Sub(m.missing), 0)
 		m.missing = time.Time{}
 	}
+	took := at.Sub(m.last)
+	if !m.first.IsZero() && took <= 0 {
+		return nil // the next reading has it
+	}
 	m.drew = m.drawn(m.drew[:0], r)
-	from := m.last
+	tick := int64(at.Sub(m.began))
+	m.zero.Store(at.UnixNano() - tick)
+	m.ticked.Store(tick)
 	if m.first.IsZero() {
-		m.first, m.last = r.At, r.At
+		m.first, m.last = at, at
 		return nil
 	}
-	if !r.At.After(from) {
-		return nil
-	}
-	m.last = r.At
+	from := at.Add(-took) // which is not m.last if the wall clock was set
+	m.last = at
 	used := m.mix(m.drew)
-	m.clock.Book(used.Total(), int64(r.At.Sub(m.began)))
-	m.tick(from, r.At)
-	m.whole.add(used, from, r.At)
-	emitted := m.books.book(m.drew, from, r.At)
+	m.clock.Book(used.Total(), tick)
+	if m.weigh != nil {
+		m.weigh.book(used)
+	} else {
+		m.tick(from, at)
+	}
+	m.whole.add(used, from, at)
+	emitted := m.books.book(m.drew, from, at)
 	for _, u := range m.units {
 		u.add(emitted)
 	}
-	tell = m.spend(from, r.At, emitted)
+	m.spend(from, at, emitted)
 	return nil
+}
+
+// guarded reads a source that may be foreign, which must not take the program with it.
+func guarded(ctx context.Context, read func(context.Context) (Reading, error)) (r Reading, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = Reading{}, fmt.Errorf("energy source: panic: %v", p)
+		}
+	}()
+	return read(ctx)
+}
+
+// tell has functions of the program called, one after the other, by a goroutine of their
+// own: they may take their time, use the Monitor and shut it down. Monitor.mu is held.
+func (m *Monitor) tell(f func()) {
+	m.untold = append(m.untold, f)
+	if m.telling {
+		return
+	}
+	m.telling = true
+	go func() {
+		for f := m.next(); f != nil; f = m.next() {
+			callForeign(f)
+		}
+	}()
+}
+
+// next returns what is to be told next, or nil.
+func (m *Monitor) next() func() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.untold) == 0 {
+		m.telling, m.untold = false, nil
+		return nil
+	}
+	f := m.untold[0]
+	m.untold = m.untold[1:]
+	return f
+}
+
+func callForeign(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			otel.Handle(fmt.Errorf("a function of the program: panic: %v", p))
+		}
+	}()
+	f()
 }
 
 // mix returns the energy by type, and remembers its parts and how it is known.
@@ -224,7 +309,7 @@ func (m *Monitor) mix(list []drawn) (used Energy) {
 		return used
 	}
 	m.ratio = used.times(1 / sum)
-	if now := (how{most.method, most.sensor, half / sum}); *m.method.Load() != now {
+	if now := (span.How{Method: most.method, Sensor: most.sensor, Half: half / sum}); *m.method.Load() != now {
 		m.method.Store(&now)
 	}
 	return used

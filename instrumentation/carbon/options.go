@@ -35,6 +35,8 @@ type config struct {
 	interval time.Duration
 	pue      float64
 	idle     Idle
+	children bool
+	weights  bool // spans and tasks share by CPU time
 	budgets  []Budget
 	disabled bool
 	hostType string // of the cloud, from the resource
@@ -122,6 +124,23 @@ const (
 // WithIdle says whose the idle energy is.
 func WithIdle(i Idle) Option { return option(func(c *config) { c.idle = i }) }
 
+// WithChildren has the energy of child processes counted, too: by their CPU time, when they
+// have ended and were waited for (os/exec does it), at what a CPU-second of all other
+// processes cost in the mean since Start. Children that measure themselves would be counted
+// twice. Windows does not tell their time.
+func WithChildren() Option { return option(func(c *config) { c.children = true }) }
+
+// WithCPUWeights has spans and tasks share energy by the CPU time that they burn, instead
+// of evenly: a span that waits gets next to nothing beside one that works. The CPU profiler
+// of the runtime samples it, 100 times in a CPU-second, and each span and task labels its
+// goroutine and those that it starts.
+//
+// Package spanprocessor passes spans on up to a second later then; Task.End takes some
+// milliseconds. Spans of Monitor.Span, which are to be known at once, share evenly as
+// before, and so does what GPUs draw. A program has one CPU profiler: while another holds
+// it, all is shared evenly, and PauseCPUWeights leaves it to others.
+func WithCPUWeights() Option { return option(func(c *config) { c.weights = true }) }
+
 const (
 	defaultInterval  = 100 * time.Millisecond
 	shortestInterval = 10 * time.Millisecond
@@ -130,11 +149,13 @@ const (
 
 // Environment variables, for what no option says.
 const (
-	envZone     = "OTELCARBON_ZONE"     // as WithZone
-	envPUE      = "OTELCARBON_PUE"      // as WithPUE
-	envInterval = "OTELCARBON_INTERVAL" // as WithInterval: 100ms, 1s
-	envIdle     = "OTELCARBON_IDLE"     // separate or usage
-	envDisabled = "OTELCARBON_DISABLED" // true: nothing is measured
+	envZone     = "OTELCARBON_ZONE"        // as WithZone
+	envPUE      = "OTELCARBON_PUE"         // as WithPUE
+	envInterval = "OTELCARBON_INTERVAL"    // as WithInterval: 100ms, 1s
+	envIdle     = "OTELCARBON_IDLE"        // separate or usage
+	envChildren = "OTELCARBON_CHILDREN"    // true: as WithChildren
+	envWeights  = "OTELCARBON_CPU_WEIGHTS" // true: as WithCPUWeights
+	envDisabled = "OTELCARBON_DISABLED"    // true: nothing is measured
 	envResource = "OTEL_RESOURCE_ATTRIBUTES"
 )
 
@@ -196,12 +217,14 @@ func (c *config) environment() {
 	default:
 		c.refuse("%s: %q is not known; use separate or usage", envIdle, v)
 	}
-	if v := os.Getenv(envDisabled); v != "" {
-		off, err := strconv.ParseBool(v)
-		if err != nil {
-			c.refuse("%s: %q is not known; use true or false", envDisabled, v)
+	for name, to := range map[string]*bool{envChildren: &c.children, envWeights: &c.weights, envDisabled: &c.disabled} {
+		if v := os.Getenv(name); v != "" {
+			yes, err := strconv.ParseBool(v)
+			if err != nil {
+				c.refuse("%s: %q is not known; use true or false", name, v)
+			}
+			*to = yes
 		}
-		c.disabled = off
 	}
 }
 

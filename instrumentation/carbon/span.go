@@ -3,6 +3,7 @@ package carbon
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -12,18 +13,26 @@ import (
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/span"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
+	"github.com/otelcarbon/otelcarbon/internal/names"
 )
-
-// Use is what one span used itself, what its children used not included.
-type Use = span.Use
 
 // refKey is that of the measured span or task in progress.
 type refKey struct{}
 
 // around is what is in progress, and the span that was current when it began.
 type around struct {
+	m    *Monitor
 	ref  clock.Ref
 	span span.ID
+	task *tally // the innermost one
+}
+
+// around returns what is in progress in ctx by this Monitor.
+func (m *Monitor) around(ctx context.Context) (a around) {
+	if in, ok := ctx.Value(refKey{}).(*around); ok && in.m == m {
+		return *in
+	}
+	return a
 }
 
 // Span measures the span in ctx, from now until the returned function is called, which
@@ -37,6 +46,7 @@ type around struct {
 // With attributes, what it used is also added to the counters carbon.operation.energy and
 // carbon.operation.emissions, under them: few values, such as the route of a request. A
 // context without a span that is recorded is measured for them alone, or not at all.
+// Where nothing is known of a span, it gets no attributes, and is not counted.
 //
 // Where package spanprocessor measures all spans, each would be measured twice.
 func (m *Monitor) Span(ctx context.Context, operation ...attribute.KeyValue) (context.Context, func()) {
@@ -44,50 +54,68 @@ func (m *Monitor) Span(ctx context.Context, operation ...attribute.KeyValue) (co
 	if m == nil || m.closed.Load() || !current.IsRecording() && len(operation) == 0 {
 		return ctx, func() {}
 	}
-	began, node := time.Now(), new(clock.Node)
-	ref := m.clock.Start(node, m.parentOf(ctx, current.SpanContext()), int64(began.Sub(m.began)))
+	id := span.IDOf(current.SpanContext())
+	in := m.around(ctx)
+	began, node := m.now(), new(clock.Node)
+	ref := m.clock.Start(node, m.parentOf(in, id), began)
 	done := func() {
-		ended := time.Now()
-		e, _ := m.clock.End(ref, int64(ended.Sub(m.began)))
-		u := m.use(e.Joules, began, ended)
-		if t, ok := ctx.Value(taskKey{}).(*tally); ok {
-			t.span(e.Joules, began, ended)
+		ended := m.now()
+		e, first := m.clock.End(ref, ended)
+		if !first {
+			return
+		}
+		r, known := m.result(e, began, ended)
+		if !known {
+			return
+		}
+		u := m.Price(&r)
+		if in.task != nil {
+			in.task.span(e.Joules, m.wall(began), m.wall(ended))
 		}
 		if current.IsRecording() {
 			current.SetAttributes(u.Append(make([]attribute.KeyValue, 0, span.Attributes))...)
 		}
 		if len(operation) > 0 {
-			m.instruments.operation(ctx, u, append(operation, m.cfg.attrs...))
+			m.instruments.operation(ctx, u, slices.Concat(operation, m.cfg.attrs))
 		}
 	}
-	return context.WithValue(ctx, refKey{}, around{ref, span.IDOf(current.SpanContext())}), done
+	return context.WithValue(ctx, refKey{}, &around{m, ref, id, in.task}), done
 }
 
 // parentOf returns what is in progress around: what was begun in ctx with this Monitor,
 // unless a span began after it, which a span processor measures.
-func (m *Monitor) parentOf(ctx context.Context, current trace.SpanContext) clock.Ref {
-	id := span.IDOf(current)
-	a, ok := ctx.Value(refKey{}).(around)
-	if ok && a.span == id {
-		return a.ref
+func (m *Monitor) parentOf(in around, current span.ID) clock.Ref {
+	if in.m != nil && in.span == current {
+		return in.ref
 	}
-	if ref := m.table.Find(id); ref != (clock.Ref{}) {
+	if ref, _ := m.table.Find(current); ref != (clock.Ref{}) {
 		return ref
 	}
-	return a.ref
+	return in.ref
 }
 
-// use prices what a span used.
-func (m *Monitor) use(joules float64, began, ended time.Time) (u Use) {
-	how := m.method.Load()
-	u.Joules, u.Method = joules, how.method
-	p := m.grid.price(began, ended, joules, how.half)
+// result is what a life of a node amounts to; false if nothing is known of it.
+func (m *Monitor) result(e clock.Energy, began, ended int64) (r span.Result, known bool) {
+	if m.source == nil || e.Coverage == clock.Partial && e.Joules == 0 {
+		return r, false
+	}
+	return span.Result{Joules: e.Joules, Off: e.Off, Began: began, Ended: ended, How: m.method.Load(), Coverage: e.Coverage}, true
+}
+
+// Price is for package spanprocessor.
+func (m *Monitor) Price(r *span.Result) (u span.Use) {
+	u.Joules, u.Method, u.Coverage, u.Sampled = r.Joules, r.How.Method, r.Coverage, r.Sampled
+	half := r.How.Half
+	if r.Off > 0 && r.Joules > 0 {
+		half = emission.Combine(half, r.Off/r.Joules)
+	}
+	p := m.grid.price(m.wall(r.Began), m.wall(r.Ended), r.Joules, half)
 	if p.slot == nil {
 		return u
 	}
 	u.Priced, u.Grams, u.Intensity = true, p.Grams, p.intensity
 	u.Zone, u.Source = p.slot.Origin.ZoneServed, p.slot.Origin.Provider
-	u.Uncertainty = emission.Combine(how.half, p.slot.Spread.Half)
+	u.Uncertainty = emission.Combine(half, p.slot.Spread.Half)
 	if p.Grams > 0 {
 		u.Uncertainty = p.Upper/p.Grams - 1
 	}
@@ -95,37 +123,54 @@ func (m *Monitor) use(joules float64, began, ended time.Time) (u Use) {
 }
 
 // StartSpan is for package spanprocessor.
-func (m *Monitor) StartSpan(ctx context.Context, id, parent span.ID) {
+func (m *Monitor) StartSpan(ctx context.Context, s span.Named, id, parent span.ID) {
 	if m == nil || m.closed.Load() {
 		return
 	}
-	ref := m.table.Find(parent)
-	if a, ok := ctx.Value(refKey{}).(around); ok && (a.span == parent || ref == (clock.Ref{})) {
-		ref = a.ref
+	in := m.around(ctx)
+	if in.m != nil && in.span == parent {
+		parent = span.ID{} // what is in progress began after it
 	}
-	t, ok := ctx.Value(taskKey{}).(*tally)
-	if !ok { // a nil *tally in an interface would be somebody
-		m.table.Start(id, ref, m.now())
+	if m.weigh != nil {
+		m.weigh.start(ctx, s, id, parent, in)
 		return
 	}
-	m.table.StartFor(id, ref, t, m.now())
+	var owner any // a nil *tally in it would be somebody
+	if in.task != nil {
+		owner = in.task
+	}
+	m.table.Start(id, parent, in.ref, owner, m.now())
 }
 
 // EndSpan is for package spanprocessor.
-func (m *Monitor) EndSpan(id span.ID) (Use, bool) {
+func (m *Monitor) EndSpan(id span.ID, at time.Time, r *span.Result, w span.Waiter) span.State {
 	if m == nil {
-		return Use{}, false
+		return span.Unknown
 	}
-	now := m.now()
-	e, start, owner, ok := m.table.EndFor(id, now)
-	if !ok || m.source == nil {
-		return Use{}, false
+	e, ok := m.table.End(id, m.moment(at))
+	if !ok {
+		return span.Unknown
 	}
-	began, ended := m.began.Add(time.Duration(start)), m.began.Add(time.Duration(now))
-	if t, ok := owner.(*tally); ok {
-		t.span(e.Joules, began, ended)
+	switch o := e.Owner.(type) {
+	case *work:
+		return m.weigh.end(o, e, r, w)
+	case *tally:
+		if e.First {
+			o.span(e.Energy.Joules, m.wall(e.Began), m.wall(e.Ended))
+		}
 	}
-	return m.use(e.Joules, began, ended), true
+	if *r, ok = m.result(e.Energy, e.Began, e.Ended); !ok {
+		return span.Unknown
+	}
+	return span.Known
+}
+
+// Flush is for package spanprocessor.
+func (m *Monitor) Flush(ctx context.Context) error {
+	if m == nil || m.weigh == nil {
+		return nil
+	}
+	return m.weigh.flush(ctx)
 }
 
 // AddProcessor is for package spanprocessor.
@@ -140,12 +185,6 @@ func (m *Monitor) RemoveProcessor() {
 	if m != nil {
 		m.table.RemoveProcessor(m.now())
 	}
-}
-
-// how is how the newest energy is known.
-type how struct {
-	method, sensor string
-	half           float64
 }
 
 // Handler measures the span of each request that next handles. It belongs inside of what
@@ -163,13 +202,18 @@ func (m *Monitor) Handler(next http.Handler) http.Handler {
 	})
 }
 
-func (i *instruments) operation(ctx context.Context, u Use, attrs []attribute.KeyValue) {
+func (i *instruments) operation(ctx context.Context, u span.Use, attrs []attribute.KeyValue) {
 	if i.operationEnergy == nil {
 		return
 	}
-	opt := metric.WithAttributeSet(attribute.NewSet(attrs...))
-	i.operationEnergy.Add(ctx, u.Joules, opt)
-	if u.Priced {
-		i.operationEmissions.Add(ctx, u.Grams, opt)
+	attrs = append(attrs, attribute.String(names.AttrMethod, u.Method))
+	i.operationEnergy.Add(ctx, u.Joules, metric.WithAttributeSet(attribute.NewSet(attrs...)))
+	if !u.Priced {
+		return
 	}
+	attrs = append(attrs, attribute.String(names.AttrGridSource, u.Source))
+	if u.Zone != "" {
+		attrs = append(attrs, attribute.String(names.AttrGridZone, u.Zone))
+	}
+	i.operationEmissions.Add(ctx, u.Grams, metric.WithAttributeSet(attribute.NewSet(attrs...)))
 }

@@ -30,19 +30,22 @@ type Report struct {
 	Intensity               float64 // g/kWh, mean by energy
 	Zone, Source            string  // of the newest intensity
 	Method, Sensor          string  // of most of the newest energy
-	Gap                     time.Duration
+	// Unattributed is the energy of the process that no span and no task got, in J: drawn
+	// while there was none or, with WithCPUWeights, by what belongs to none. It is 0 in
+	// the report of a task.
+	Unattributed float64
+	Gap          time.Duration // in which energy was not known
 }
 
 // String is one line for people.
 func (r Report) String() string {
 	name := cmp.Or(r.Name, "process")
 	out := fmt.Sprintf("%s: %s in %s (%s)", name, joules(r.Energy.Total()), r.Duration.Round(time.Millisecond), cmp.Or(r.Method, "unknown"))
-	if r.Source == "" {
-		return out
-	}
-	out += fmt.Sprintf(", %s CO2e (%s to %s) at %.4g g/kWh, %s", grams(r.Emissions), grams(r.Lower), grams(r.Upper), r.Intensity, r.Source)
-	if r.Zone != "" {
-		out += " " + r.Zone
+	if r.Source != "" {
+		out += fmt.Sprintf(", %s CO2e (%s to %s) at %.4g g/kWh, %s", grams(r.Emissions), grams(r.Lower), grams(r.Upper), r.Intensity, r.Source)
+		if r.Zone != "" {
+			out += " " + r.Zone
+		}
 	}
 	if r.Gap > 0 {
 		out += fmt.Sprintf("; unknown for %s", r.Gap.Round(time.Millisecond))
@@ -78,8 +81,6 @@ func Print(r Report) { _, _ = fmt.Fprintln(io.Writer(os.Stderr), r) } // where n
 // A Task is a part of the program that is measured under a name.
 type Task struct{ t *tally }
 
-type taskKey struct{}
-
 // Task begins a task. What runs under the returned context, tasks and spans, is part of
 // it: its report contains what they use, what spans use from their end on. Tasks may
 // overlap; they share the energy while they do. End it.
@@ -88,16 +89,18 @@ func (m *Monitor) Task(ctx context.Context, name string) (context.Context, *Task
 		return ctx, &Task{}
 	}
 	t := m.tally(name)
-	t.parent, _ = ctx.Value(taskKey{}).(*tally)
-	current := trace.SpanContextFromContext(ctx)
-	above := m.parentOf(ctx, current)
+	in, current := m.around(ctx), span.IDOf(trace.SpanContextFromContext(ctx))
+	t.parent = in.task
+	above := m.parentOf(in, current)
 	m.mu.Lock()
-	t.gapped = m.gap
+	t.gapped = m.unknown(time.Now())
 	t.ref = m.clock.Start(&t.node, above, m.now())
 	m.running[t] = struct{}{}
 	m.mu.Unlock()
-	ctx = context.WithValue(ctx, taskKey{}, t)
-	return context.WithValue(ctx, refKey{}, around{t.ref, span.IDOf(current)}), &Task{t}
+	if m.weigh != nil {
+		ctx = m.weigh.begin(ctx, t, m.workOf(ctx))
+	}
+	return context.WithValue(ctx, refKey{}, &around{m, t.ref, current, t}), &Task{t}
 }
 
 // Measure begins a task without a context, and returns what ends it:
@@ -141,7 +144,20 @@ func (m *Monitor) Report() Report {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.whole.report(m.end())
+	r := m.whole.report(m.end())
+	r.Unattributed = m.clock.Totals(m.now()).Unattributed
+	if m.weigh != nil {
+		r.Unattributed += m.weigh.more()
+	}
+	return r
+}
+
+// unknown is for how long energy was not known, up to now.
+func (m *Monitor) unknown(now time.Time) time.Duration {
+	if m.missing.IsZero() {
+		return m.gap
+	}
+	return m.gap + max(now.Sub(m.missing), 0)
 }
 
 // end is until when the process is measured.
@@ -172,6 +188,7 @@ type tally struct {
 	method  string
 	sensor  string
 
+	work  *work // nil: it shares evenly
 	steps steps
 	once  sync.Once
 	last  Report
@@ -186,13 +203,13 @@ func (m *Monitor) tally(name string) *tally {
 func (t *tally) add(used Energy, from, to time.Time) {
 	sum := used.Total()
 	how := t.m.method.Load()
-	p := t.m.grid.price(from, to, sum, how.half)
+	p := t.m.grid.price(from, to, sum, how.Half)
 	for ; t != nil; t = t.parent {
 		t.energy = t.energy.plus(used)
 		t.emitted.Add(p.Range)
 		t.priced += p.joules
 		t.weight += p.joules * p.intensity
-		t.method, t.sensor = how.method, how.sensor
+		t.method, t.sensor = how.Method, how.Sensor
 		if p.slot != nil {
 			t.zone, t.source = p.slot.Origin.ZoneServed, p.slot.Origin.Provider
 		}
@@ -203,7 +220,7 @@ func (t *tally) report(now time.Time) Report {
 	r := Report{
 		Name: t.name, Start: t.started, Duration: now.Sub(t.started), Energy: t.energy,
 		Emissions: t.emitted.Grams, Lower: t.emitted.Lower, Upper: t.emitted.Upper, Priced: t.priced,
-		Zone: t.zone, Source: t.source, Method: t.method, Sensor: t.sensor, Gap: t.m.gap - t.gapped,
+		Zone: t.zone, Source: t.source, Method: t.method, Sensor: t.sensor, Gap: t.m.unknown(now) - t.gapped,
 	}
 	if t.priced > 0 {
 		r.Intensity = t.weight / t.priced
@@ -243,16 +260,19 @@ func (t *tally) end() Report {
 		if m.isNewerThanEnergy(t) {
 			_ = m.sample(context.Background(), m.settled) // who samples is told of what fails
 		}
+		if t.work != nil {
+			m.weigh.settle()
+		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		now := time.Now()
-		from := m.last
-		if from.Before(t.started) {
-			from = t.started
-		}
+		from := now.Add(-min(now.Sub(m.last), now.Sub(t.started))) // however the wall clock was set
 		e, _ := m.clock.End(t.ref, int64(now.Sub(m.began)))
 		delete(m.running, t)
 		t.count(e.Joules, from, now)
+		if t.work != nil {
+			m.weigh.leave(t.work)
+		}
 		t.last = t.report(now)
 	})
 	return t.last

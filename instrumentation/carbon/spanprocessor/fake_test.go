@@ -20,6 +20,8 @@ type monitor struct {
 	table  *span.Table
 	priced bool
 	now    func() int64
+
+	coverage clock.Coverage // of all
 }
 
 func newMonitor(limit int) *monitor {
@@ -41,22 +43,29 @@ func scripted() (m *monitor, sleep func(ms int64)) {
 	return m, func(ms int64) { now.Add(ms * 1e6) }
 }
 
-func (m *monitor) StartSpan(_ context.Context, id, parent span.ID) {
-	m.table.Start(id, m.table.Find(parent), m.now())
+func (m *monitor) StartSpan(_ context.Context, _ span.Named, id, parent span.ID) {
+	m.table.Start(id, parent, clock.Ref{}, nil, m.now())
 }
 
-func (m *monitor) EndSpan(id span.ID) (span.Use, bool) {
-	e, _, ok := m.table.End(id, m.now())
-	if !ok || e.Coverage == clock.Partial && e.Joules == 0 {
-		return span.Use{}, false
+func (m *monitor) EndSpan(id span.ID, _ time.Time, r *span.Result, _ span.Waiter) span.State {
+	e, ok := m.table.End(id, m.now())
+	if !ok || e.Energy.Coverage == clock.Partial && e.Energy.Joules == 0 {
+		return span.Unknown
 	}
-	u := span.Use{Joules: e.Joules, Method: names.MethodMeasured}
+	*r = span.Result{Joules: e.Energy.Joules, Coverage: m.coverage}
+	return span.Known
+}
+
+func (m *monitor) Price(r *span.Result) span.Use {
+	u := span.Use{Joules: r.Joules, Method: names.MethodMeasured, Coverage: r.Coverage, Sampled: r.Sampled}
 	if m.priced {
-		u.Priced, u.Grams, u.Intensity, u.Uncertainty = true, e.Joules/3.6e6*500, 500, 0.2
+		u.Priced, u.Grams, u.Intensity, u.Uncertainty = true, r.Joules/3.6e6*500, 500, 0.2
 		u.Zone, u.Source = "FR", names.SourceStatic
 	}
-	return u, true
+	return u
 }
+
+func (*monitor) Flush(context.Context) error { return nil }
 
 func (m *monitor) AddProcessor()    { m.table.AddProcessor() }
 func (m *monitor) RemoveProcessor() { m.table.RemoveProcessor(m.now()) }

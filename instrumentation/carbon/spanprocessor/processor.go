@@ -2,6 +2,7 @@ package spanprocessor
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -53,25 +54,36 @@ type processor struct {
 
 func (p *processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 	if !p.stopped.Load() {
-		p.monitor.StartSpan(parent, span.IDOf(s.SpanContext()), span.IDOf(s.Parent()))
+		p.monitor.StartSpan(parent, s, span.IDOf(s.SpanContext()), span.IDOf(s.Parent()))
 	}
 	p.next.OnStart(parent, s)
 }
 
 func (p *processor) OnEnd(s sdktrace.ReadOnlySpan) {
-	if !p.stopped.Load() {
-		if use, ok := p.monitor.EndSpan(span.IDOf(s.SpanContext())); ok {
-			s = &view{s, p.limit, use}
-		}
+	if p.stopped.Load() {
+		p.next.OnEnd(s)
+		return
 	}
-	p.next.OnEnd(s)
+	v := &view{ReadOnlySpan: s, p: p}
+	switch p.monitor.EndSpan(span.IDOf(s.SpanContext()), s.EndTime(), &v.result, v) {
+	case span.Known:
+		p.next.OnEnd(v)
+	case span.Unknown:
+		p.next.OnEnd(s)
+	case span.Later: // see view.Told
+	}
 }
 
-func (p *processor) ForceFlush(ctx context.Context) error { return p.next.ForceFlush(ctx) }
+// ForceFlush first has those spans passed on that wait for the CPU time of their goroutines.
+func (p *processor) ForceFlush(ctx context.Context) error {
+	return errors.Join(p.monitor.Flush(ctx), p.next.ForceFlush(ctx))
+}
 
 func (p *processor) Shutdown(ctx context.Context) error {
-	if !p.stopped.Swap(true) {
-		p.monitor.RemoveProcessor()
+	if p.stopped.Swap(true) {
+		return p.next.Shutdown(ctx)
 	}
-	return p.next.Shutdown(ctx)
+	err := p.monitor.Flush(ctx)
+	p.monitor.RemoveProcessor()
+	return errors.Join(err, p.next.Shutdown(ctx))
 }

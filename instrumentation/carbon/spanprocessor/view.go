@@ -3,6 +3,7 @@ package spanprocessor
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -16,8 +17,29 @@ import (
 type view struct {
 	sdktrace.ReadOnlySpan
 
-	limit int
-	use   span.Use
+	p      *processor
+	result span.Result
+	use    atomic.Pointer[span.Use] // once somebody asked
+}
+
+// Told passes the span on that was waiting.
+func (v *view) Told(r span.Result, known bool) {
+	if !known {
+		v.p.next.OnEnd(v.ReadOnlySpan)
+		return
+	}
+	v.result = r
+	v.p.next.OnEnd(v)
+}
+
+// used says the same to all who ask: what the grid was may be known better later.
+func (v *view) used() *span.Use {
+	if u := v.use.Load(); u != nil {
+		return u
+	}
+	u := v.p.monitor.Price(&v.result)
+	v.use.CompareAndSwap(nil, &u)
+	return v.use.Load()
 }
 
 // Attributes returns those of the span, which it leaves alone, and ours.
@@ -28,8 +50,8 @@ func (v *view) Attributes() []attribute.KeyValue {
 	}
 	out := append(make([]attribute.KeyValue, 0, len(own)+span.Attributes), own...)
 	out = v.append(out, own)
-	if v.limit >= 0 && len(out) > v.limit {
-		out = out[:max(v.limit, len(own))]
+	if v.p.limit >= 0 && len(out) > v.p.limit {
+		out = out[:max(v.p.limit, len(own))]
 	}
 	return slices.Clip(out)
 }
@@ -38,23 +60,27 @@ func (v *view) Attributes() []attribute.KeyValue {
 func (v *view) DroppedAttributes() int {
 	dropped := v.ReadOnlySpan.DroppedAttributes()
 	own := v.ReadOnlySpan.Attributes()
-	if v.limit < 0 || !adds(own) {
+	if v.p.limit < 0 || !adds(own) {
 		return dropped
 	}
 	var buf [span.Attributes]attribute.KeyValue
 	ours := len(v.append(buf[:0], own))
-	return dropped + min(ours, max(0, len(own)+ours-v.limit))
+	return dropped + min(ours, max(0, len(own)+ours-v.p.limit))
 }
 
 // adds reports whether there is anything to add to own.
 func adds(own []attribute.KeyValue) bool {
 	return !slices.ContainsFunc(own, func(a attribute.KeyValue) bool {
-		return a.Key == names.AttrEnergy || a.Key == names.AttrMethod || a.Key == names.AttrUncertainty
+		switch a.Key {
+		case names.AttrEnergy, names.AttrMethod, names.AttrUncertainty, names.AttrCoverage, names.AttrAttribution:
+			return true
+		}
+		return false
 	})
 }
 
 func (v *view) append(to, own []attribute.KeyValue) []attribute.KeyValue {
-	use := v.use
+	use := *v.used()
 	use.Priced = use.Priced && !slices.ContainsFunc(own, func(a attribute.KeyValue) bool {
 		return a.Key == names.AttrEmissions || strings.HasPrefix(string(a.Key), "carbon.grid.")
 	})

@@ -15,6 +15,11 @@ const (
 	// reach is how long after a tick its estimate is used, in ns: twice the longest
 	// regular tick.
 	reach = 2e9
+	// farthest is what an estimate counts as at most that was too low, relative: the first
+	// work of a program that was idle is no measure of what comes.
+	farthest = 4
+	// spins is how often the lock is tried at once: for some 100 ns.
+	spins = 30
 )
 
 // A Clock divides energy among nodes. It is safe for concurrent use. All times
@@ -57,6 +62,10 @@ type Clock struct {
 	booked       float64
 
 	recentJoules, recentUnits float64 // of the last ticks, half the weight for each later one
+
+	judged bool    // some tick had an estimate
+	miss   float64 // mean square of how far ticks were off it, relative; half the weight likewise
+	off    float64 // twice its root
 }
 
 // A tick is what nodes that started in it need to know once it is closed. Nothing
@@ -67,6 +76,17 @@ type tick struct {
 	sum     float64 // J that a leaf of all ticks up to and including this one has
 	lost    bool
 	losses  uint64 // lost ticks up to and including this one
+}
+
+// lock waits a moment for who holds the lock for some 30 ns, before it lets the scheduler
+// take the goroutine away, which costs a thousand.
+func (c *Clock) lock() {
+	for range spins {
+		if c.mu.TryLock() {
+			return
+		}
+	}
+	c.mu.Lock()
 }
 
 // New returns a clock whose first tick begins now.
@@ -83,12 +103,13 @@ func (c *Clock) Book(joules float64, now int64) {
 		c.Miss(now)
 		return
 	}
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.booked += joules
 	c.close(joules)
 
+	c.judge(joules)
 	c.recentJoules = c.recentJoules/2 + joules
 	if c.recentUnits = c.recentUnits/2 + float64(c.elapsed); c.recentUnits > 0 {
 		c.known = true
@@ -98,10 +119,27 @@ func (c *Clock) Book(joules float64, now int64) {
 	c.open(false)
 }
 
+// judge learns from a tick how good the estimates are.
+func (c *Clock) judge(joules float64) {
+	if c.elapsed == 0 {
+		return
+	}
+	said := c.recentJoules / c.recentUnits * float64(c.elapsed)
+	switch d := min(joules/said-1, farthest); {
+	case !(said > 0): // there was no estimate, or one of nothing
+		c.miss, c.judged = 1, false
+	case !c.judged:
+		c.miss, c.judged = d*d, true
+	default:
+		c.miss = (c.miss + d*d) / 2
+	}
+	c.off = 2 * math.Sqrt(c.miss)
+}
+
 // Miss says that a reading was due and failed. The tick stays open: the energy
 // may still come, with the next Book.
 func (c *Clock) Miss(now int64) {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.stop()
@@ -110,7 +148,7 @@ func (c *Clock) Miss(now int64) {
 // Lose closes a tick whose energy nobody will ever know: a counter was reset, or a
 // power meter was silent. Nodes that were leaves in it have a gap.
 func (c *Clock) Lose(now int64) {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.close(0)
@@ -129,7 +167,7 @@ type Totals struct {
 
 // Totals returns the sums up to now.
 func (c *Clock) Totals(now int64) Totals {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	shared := c.elapsed - c.idle - c.undivided

@@ -38,19 +38,25 @@ const (
 type Energy struct {
 	Joules    float64
 	Estimated float64 // what of Joules is not from closed ticks
-	Coverage  Coverage
+	// Off is what Estimated may be off by, as a half-width: twice the root mean square by
+	// which the last ticks were off.
+	Off      float64
+	Coverage Coverage
 }
 
 // Start begins a life of n, as a child of parent if that is active and of this
 // clock. If n is active, that life ends first, unseen.
 func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	if n.life&1 == 1 {
 		c.end(n)
 	}
-	*n = Node{life: n.life + 1, tick: c.tick}
+	// Field by field: to write all of it at once costs more while the garbage collector runs.
+	n.life++
+	n.parent, n.tick, n.children = nil, c.tick, 0
+	n.lived, n.late, n.joules, n.gap = 0, 0, 0, false
 	leaves := c.leaves
 	if c.alive(parent) {
 		p := parent.node
@@ -69,7 +75,7 @@ func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
 // End ends a life and returns its energy. It reports false for a life that has
 // ended already or is not of this clock.
 func (c *Clock) End(r Ref, now int64) (Energy, bool) {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	if !c.alive(r) {
 		return Energy{}, false
@@ -81,7 +87,7 @@ func (c *Clock) End(r Ref, now int64) (Energy, bool) {
 // Read returns what a life has so far. The next tick replaces what is estimated
 // of it, perhaps by less. It reports false as End does.
 func (c *Clock) Read(r Ref, now int64) (Energy, bool) {
-	c.mu.Lock()
+	c.lock()
 	defer c.mu.Unlock()
 	if !c.alive(r) {
 		return Energy{}, false
@@ -130,6 +136,7 @@ func (c *Clock) energy(n *Node) Energy {
 		e.Coverage = Interpolated
 		e.Estimated = c.estimate * float64(n.lived-n.late)
 		e.Joules += e.Estimated
+		e.Off = c.off * e.Estimated
 	}
 	if n.gap || n.late > 0 || n.lived > 0 && !c.known {
 		e.Coverage = Partial

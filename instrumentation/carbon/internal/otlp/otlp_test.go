@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -39,17 +40,27 @@ func newMonitor() *monitor {
 	return m
 }
 
-func (m *monitor) StartSpan(_ context.Context, id, parent span.ID) {
-	m.Start(id, m.Find(parent), m.now.Load())
+func (m *monitor) StartSpan(_ context.Context, _ span.Named, id, parent span.ID) {
+	m.Start(id, parent, clock.Ref{}, nil, m.now.Load())
 }
 
-func (m *monitor) EndSpan(id span.ID) (span.Use, bool) {
-	e, _, ok := m.End(id, m.now.Load())
-	return span.Use{
-		Joules: e.Joules, Method: "measured", Priced: true, Grams: e.Joules / 3.6e6 * 500, Intensity: 500,
-		Zone: "FR", Source: "static", Uncertainty: 0.2,
-	}, ok
+func (m *monitor) EndSpan(id span.ID, _ time.Time, r *span.Result, _ span.Waiter) span.State {
+	e, ok := m.End(id, m.now.Load())
+	r.Joules = e.Energy.Joules
+	if !ok {
+		return span.Unknown
+	}
+	return span.Known
 }
+
+func (*monitor) Price(r *span.Result) span.Use {
+	return span.Use{
+		Joules: r.Joules, Method: "measured", Priced: true, Grams: r.Joules / 3.6e6 * 500, Intensity: 500,
+		Zone: "FR", Source: "static", Uncertainty: 0.2,
+	}
+}
+
+func (*monitor) Flush(context.Context) error { return nil }
 
 func (m *monitor) RemoveProcessor() { m.Table.RemoveProcessor(m.now.Load()) }
 

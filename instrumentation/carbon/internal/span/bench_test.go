@@ -9,7 +9,7 @@ import (
 )
 
 // What the table costs for one span beside 1000 others, its node included, and
-// the buckets alone beside a map that does the same.
+// the slots alone beside a map that does the same.
 func BenchmarkTable(b *testing.B) {
 	ids := make([]ID, 1000)
 	for i := range ids {
@@ -19,30 +19,29 @@ func BenchmarkTable(b *testing.B) {
 		t := NewTable(clock.New(0), DefaultLimit)
 		t.AddProcessor()
 		for _, id := range ids {
-			t.Start(id, clock.Ref{}, 0)
+			start(t, id, clock.Ref{}, 0)
 		}
 		b.ReportAllocs()
 		for i := range b.N {
 			id := ID{span: uint64(i)}
-			t.Start(id, t.Find(ids[0]), int64(i))
+			t.Start(id, ids[0], clock.Ref{}, nil, int64(i))
 			t.End(id, int64(i))
 		}
 	})
-	b.Run("buckets", func(b *testing.B) {
+	b.Run("slots", func(b *testing.B) {
 		t := NewTable(clock.New(0), DefaultLimit)
 		for _, id := range ids {
-			s, hash := t.shard(id)
-			s.add(id, hash)
+			t.shard(id).add(id)
 		}
 		b.ReportAllocs()
 		for i := range b.N {
 			id := ID{span: uint64(i)}
-			s, hash := t.shard(id)
+			s := t.shard(id)
 			s.mu.Lock()
-			s.add(id, hash)
+			s.add(id)
 			s.mu.Unlock()
 			s.mu.Lock()
-			s.remove(s.find(id, hash))
+			s.remove(s.find(id))
 			s.mu.Unlock()
 		}
 	})
@@ -55,7 +54,7 @@ func BenchmarkTable(b *testing.B) {
 		for i := range all {
 			all[i].spans = map[uint64]*entry{}
 		}
-		of := func(id ID) *shard { return &all[hashOf(id)>>(64-shardBits)] }
+		of := func(id ID) *shard { return &all[id.span*spread>>(64-shardBits)] }
 		for _, id := range ids {
 			of(id).spans[id.span] = &entry{id: id}
 		}

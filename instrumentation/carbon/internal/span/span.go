@@ -6,31 +6,79 @@ package span
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
 	"github.com/otelcarbon/otelcarbon/internal/names"
 )
 
 // Energy measures spans. Span processors call it, several of them perhaps for the
-// same spans, at any time and from any goroutine, when spans start and end. It must
-// not block or allocate.
+// same spans, at any time and from any goroutine, when spans start and end. StartSpan and
+// EndSpan must not block, nor allocate if the CPU time of goroutines is not asked for.
 type Energy interface {
-	// StartSpan begins a span that was started in ctx; parent is zero for a root,
+	// StartSpan begins the span s that was started in ctx; parent is zero for a root,
 	// and may be of another process.
-	StartSpan(ctx context.Context, span, parent ID)
-	// EndSpan ends it. It reports false if it does not know the span, or nothing of
-	// what it used.
-	EndSpan(span ID) (Use, bool)
+	StartSpan(ctx context.Context, s Named, span, parent ID)
+	// EndSpan ends it. at is when, as far as the SDK knows: an application may say
+	// anything. If what it used is Known, it is in r. If it is to come Later, w is told,
+	// once and on any goroutine, perhaps before EndSpan returns.
+	EndSpan(span ID, at time.Time, r *Result, w Waiter) State
+	// Price turns a Result into numbers. Exporters wait for it, not the application.
+	Price(r *Result) Use
+	// Flush has those told who wait, before it returns or ctx ends.
+	Flush(ctx context.Context) error
 	// AddProcessor and RemoveProcessor say how many span processors will end each span.
 	// After the last one was removed no span will end any more.
 	AddProcessor()
 	RemoveProcessor()
 }
 
+// Named is a span that says its name.
+type Named interface{ Name() string }
+
+// State is what is known of a span that ends.
+type State uint8
+
+// The states of a span that ends.
+const (
+	Unknown State = iota // nothing, now or later
+	Known
+	Later
+)
+
+// A Waiter is told what a span used.
+type Waiter interface{ Told(r Result, known bool) }
+
+// Result is what one span used, what its children used not included.
+type Result struct {
+	Joules float64
+	Off    float64 // J that Joules may be wrong by, because some of it is an estimate
+	// Began and Ended are ns of the clock of the one who measures.
+	Began, Ended int64
+	How          *How
+	Coverage     clock.Coverage
+	Sampled      bool // it goes by samples of CPU time
+}
+
+// How is how the energy of a process is known.
+type How struct {
+	Method, Sensor string
+	Half           float64 // relative half-width
+}
+
 // ID identifies a span. It consists of words, which are passed in registers.
 type ID struct{ trace0, trace1, span uint64 }
+
+// String returns the span ID as in W3C Trace Context.
+func (id ID) String() string {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], id.span)
+	return hex.EncodeToString(b[:])
+}
 
 // IDOf returns the identity of the span in sc.
 func IDOf(sc trace.SpanContext) ID {
@@ -50,10 +98,12 @@ type Use struct {
 	Intensity    float64 // g/kWh
 	Zone, Source string
 	Uncertainty  float64 // relative half-width of the range
+	Coverage     clock.Coverage
+	Sampled      bool
 }
 
 // Attributes is how many attributes a Use has at most.
-const Attributes = 7
+const Attributes = 9
 
 // Append appends the attributes for u, the most important ones first.
 func (u *Use) Append(to []attribute.KeyValue) []attribute.KeyValue {
@@ -61,18 +111,28 @@ func (u *Use) Append(to []attribute.KeyValue) []attribute.KeyValue {
 	if u.Method != "" {
 		to = append(to, attribute.String(names.AttrMethod, u.Method))
 	}
-	if !u.Priced {
-		return to
+	if u.Priced {
+		to = append(to,
+			attribute.Float64(names.AttrEmissions, u.Grams),
+			attribute.Float64(names.AttrGridIntensity, u.Intensity),
+		)
+		if u.Zone != "" {
+			to = append(to, attribute.String(names.AttrGridZone, u.Zone))
+		}
+		if u.Source != "" {
+			to = append(to, attribute.String(names.AttrGridSource, u.Source))
+		}
+		to = append(to, attribute.Float64(names.AttrUncertainty, u.Uncertainty))
 	}
-	to = append(to,
-		attribute.Float64(names.AttrEmissions, u.Grams),
-		attribute.Float64(names.AttrGridIntensity, u.Intensity),
-	)
-	if u.Zone != "" {
-		to = append(to, attribute.String(names.AttrGridZone, u.Zone))
+	switch u.Coverage {
+	case clock.Settled:
+	case clock.Interpolated:
+		to = append(to, attribute.String(names.AttrCoverage, names.CoverageInterpolated))
+	case clock.Partial:
+		to = append(to, attribute.String(names.AttrCoverage, names.CoveragePartial))
 	}
-	if u.Source != "" {
-		to = append(to, attribute.String(names.AttrGridSource, u.Source))
+	if u.Sampled {
+		to = append(to, attribute.String(names.AttrAttribution, names.AttributionCPU))
 	}
-	return append(to, attribute.Float64(names.AttrUncertainty, u.Uncertainty))
+	return to
 }

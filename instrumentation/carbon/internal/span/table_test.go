@@ -13,6 +13,18 @@ import (
 
 const ms = int64(1e6)
 
+func start(t *Table, id ID, parent clock.Ref, now int64) { t.Start(id, ID{}, parent, nil, now) }
+
+func end(t *Table, id ID, now int64) (clock.Energy, int64, bool) {
+	e, ok := t.End(id, now)
+	return e.Energy, e.Began, ok
+}
+
+func find(t *Table, id ID) clock.Ref {
+	ref, _ := t.Find(id)
+	return ref
+}
+
 func newTable(limit, processors int) (*Table, *clock.Clock) {
 	c := clock.New(0)
 	t := NewTable(c, limit)
@@ -25,33 +37,33 @@ func newTable(limit, processors int) (*Table, *clock.Clock) {
 func TestTable(t *testing.T) {
 	table, c := newTable(DefaultLimit, 1)
 	a, b, twin := ID{1, 2, 3}, ID{1, 2, 4}, ID{9, 9, 3}
-	table.Start(a, clock.Ref{}, 0)
-	table.Start(b, table.Find(a), 0)
+	start(table, a, clock.Ref{}, 0)
+	start(table, b, find(table, a), 0)
 	if got := c.Totals(0).Leaves; got != 1 {
 		t.Errorf("%d leaves, want b alone", got)
 	}
-	if table.Find(twin) != (clock.Ref{}) || table.Find(ID{}) != (clock.Ref{}) {
+	if find(table, twin) != (clock.Ref{}) || find(table, ID{}) != (clock.Ref{}) {
 		t.Error("found a span that never started")
 	}
 	c.Book(1, 100*ms)
-	e, began, ok := table.End(b, 100*ms)
+	e, began, ok := end(table, b, 100*ms)
 	if e.Joules != 1 || began != 0 || !ok {
 		t.Errorf("b: %+v, %d, %v", e, began, ok)
 	}
-	if _, _, ok := table.End(b, 100*ms); ok {
+	if _, _, ok := end(table, b, 100*ms); ok {
 		t.Error("b ended twice")
 	}
 
 	// The same span ID in another trace is another span.
-	table.Start(twin, table.Find(b), 200*ms)
+	start(table, twin, find(table, b), 200*ms)
 	if got := c.Totals(200 * ms).Leaves; got != 2 {
 		t.Errorf("%d leaves, want a and its twin", got)
 	}
 	c.Book(1, 200*ms)
-	if e, began, ok := table.End(twin, 200*ms); e.Joules != 0 || began != 200*ms || !ok {
+	if e, began, ok := end(table, twin, 200*ms); e.Joules != 0 || began != 200*ms || !ok {
 		t.Errorf("twin: %+v, %d, %v", e, began, ok)
 	}
-	if e, _, ok := table.End(a, 200*ms); e.Joules != 1 || !ok {
+	if e, _, ok := end(table, a, 200*ms); e.Joules != 1 || !ok {
 		t.Errorf("a: %+v, %v", e, ok)
 	}
 	if table.Len() != 0 || table.Evicted() != 0 {
@@ -62,11 +74,11 @@ func TestTable(t *testing.T) {
 func TestSeveralProcessorsGetTheSame(t *testing.T) {
 	table, c := newTable(DefaultLimit, 2)
 	id := ID{1, 2, 3}
-	table.Start(id, clock.Ref{}, 0)
-	table.Start(id, clock.Ref{}, 0)
+	start(table, id, clock.Ref{}, 0)
+	start(table, id, clock.Ref{}, 0)
 	c.Book(1, 100*ms)
 	for range 2 {
-		if e, _, ok := table.End(id, 100*ms); e.Joules != 1 || !ok {
+		if e, _, ok := end(table, id, 100*ms); e.Joules != 1 || !ok {
 			t.Errorf("%+v, %v", e, ok)
 		}
 		if n := c.Totals(100 * ms).Leaves; n != 0 {
@@ -78,32 +90,29 @@ func TestSeveralProcessorsGetTheSame(t *testing.T) {
 	}
 
 	// One goes while a span is in progress: the other one ends it for both.
-	table.Start(id, clock.Ref{}, 200*ms)
-	table.Start(id, clock.Ref{}, 200*ms)
+	start(table, id, clock.Ref{}, 200*ms)
+	start(table, id, clock.Ref{}, 200*ms)
 	table.RemoveProcessor(200 * ms)
-	if _, _, ok := table.End(id, 200*ms); !ok || table.Len() != 0 {
+	if _, _, ok := end(table, id, 200*ms); !ok || table.Len() != 0 {
 		t.Errorf("%v, %d spans left", ok, table.Len())
 	}
 
 	// The last one goes: nobody ends what is in progress, and nothing starts any more.
-	table.Start(id, clock.Ref{}, 300*ms)
+	start(table, id, clock.Ref{}, 300*ms)
 	table.RemoveProcessor(300 * ms)
-	table.Start(ID{4, 5, 6}, clock.Ref{}, 300*ms)
+	start(table, ID{4, 5, 6}, clock.Ref{}, 300*ms)
 	if n := c.Totals(300 * ms).Leaves; n != 0 || table.Len() != 0 || table.Evicted() != 0 {
 		t.Errorf("%d leaves, %d spans, %d evicted", n, table.Len(), table.Evicted())
 	}
 }
 
+// One trace may have as many as the table holds; the oldest of it makes room.
 func TestOldestMakesRoom(t *testing.T) {
 	const limit, spans = 160, 10_000
 	table, c := newTable(limit, 1)
-	var newest []ID // of a shard, the oldest first
+	id := func(i int) ID { return ID{1, 1, uint64(i + 1)} }
 	for i := range spans {
-		id := ID{1, 1, uint64(i + 1)}
-		table.Start(id, clock.Ref{}, int64(i))
-		if s, _ := table.shard(id); s == &table.shards[0] {
-			newest = append(newest, id)
-		}
+		start(table, id(i), clock.Ref{}, int64(i))
 	}
 	if n, gone := table.Len(), table.Evicted(); n != limit || gone != spans-limit {
 		t.Errorf("%d spans in progress, %d evicted, want %d and %d", n, gone, limit, spans-limit)
@@ -111,29 +120,50 @@ func TestOldestMakesRoom(t *testing.T) {
 	if n := c.Totals(spans).Leaves; n != limit {
 		t.Errorf("%d leaves", n)
 	}
-	for i, id := range newest {
-		_, _, ok := table.End(id, spans)
-		if want := i >= len(newest)-limit/shards; ok != want {
-			t.Errorf("%d of %d in one shard: in progress %v, want %v", i, len(newest), ok, want)
+	for i := range spans {
+		if _, _, ok := end(table, id(i), spans); ok != (i >= spans-limit) {
+			t.Errorf("%d: in progress %v", i, ok)
 		}
 	}
 
 	// Ends in any order leave the others in order.
-	table, _ = newTable(shards*3, 1)
-	three := newest[:5]
-	for _, id := range three[:3] {
-		table.Start(id, clock.Ref{}, 0)
+	table, _ = newTable(3, 1)
+	for i := range 3 {
+		start(table, id(i), clock.Ref{}, 0)
 	}
-	table.End(three[1], 0)
-	table.Start(three[3], clock.Ref{}, 0)
-	table.Start(three[4], clock.Ref{}, 0)
+	end(table, id(1), 0)
+	start(table, id(3), clock.Ref{}, 0)
+	start(table, id(4), clock.Ref{}, 0)
 	var left []bool
-	for _, id := range three {
-		_, _, ok := table.End(id, 0)
+	for i := range 5 {
+		_, _, ok := end(table, id(i), 0)
 		left = append(left, ok)
 	}
 	if !slices.Equal(left, []bool{false, false, true, true, true}) {
 		t.Errorf("in progress: %v", left)
+	}
+}
+
+// With spans of many traces that never end, a shard that has less than its share takes
+// more although the others have the rest: there are less than twice as many as the limit.
+func TestManyTracesStayBounded(t *testing.T) {
+	const limit, spans = 1600, 100_000
+	table, _ := newTable(limit, 1)
+	for i := range uint64(spans) {
+		start(table, ID{1, i / 100, i + 1}, clock.Ref{}, int64(i))
+	}
+	if n := table.Len(); n < limit || n >= 2*limit || table.Evicted() != uint64(spans-n) {
+		t.Errorf("%d spans in progress, %d evicted", n, table.Evicted())
+	}
+	// What ends makes room for others, of any trace.
+	table.RemoveProcessor(spans)
+	table.AddProcessor()
+	gone := table.Evicted()
+	for i := range uint64(limit) {
+		start(table, ID{2, 7, i + 1}, clock.Ref{}, spans)
+	}
+	if n := table.Len(); n != limit || table.Evicted() != gone {
+		t.Errorf("%d spans in progress, %d more evicted", n, table.Evicted()-gone)
 	}
 }
 
@@ -146,13 +176,13 @@ func TestTableConcurrently(t *testing.T) {
 			for i := range uint64(3000) {
 				id := ID{w, 0, w<<32 | i + 1}
 				if i%100 == 0 {
-					table.Start(root, clock.Ref{}, int64(i))
+					start(table, root, clock.Ref{}, int64(i))
 				}
-				table.Start(id, table.Find(root), int64(i))
-				table.Start(id, table.Find(root), int64(i))
+				start(table, id, find(table, root), int64(i))
+				start(table, id, find(table, root), int64(i))
 				if i%7 != 0 {
-					table.End(id, int64(i))
-					table.End(id, int64(i))
+					end(table, id, int64(i))
+					end(table, id, int64(i))
 				}
 				if i%50 == 0 {
 					c.Book(1, int64(i))
@@ -174,10 +204,10 @@ func TestTableKeepsItsMemory(t *testing.T) {
 	i := uint64(0)
 	burst := func() {
 		for k := range uint64(100) {
-			table.Start(ID{1, 1, i + k + 1}, clock.Ref{}, 0)
+			start(table, ID{1, 1, i + k + 1}, clock.Ref{}, 0)
 		}
 		for k := range uint64(100) {
-			table.End(ID{1, 1, i + k + 1}, 0)
+			end(table, ID{1, 1, i + k + 1}, 0)
 		}
 		i += 100
 	}
@@ -217,11 +247,11 @@ func TestAttributesOfUse(t *testing.T) {
 	if got := keys(u); !slices.Equal(got, []attribute.Key{"carbon.energy", "carbon.method"}) {
 		t.Errorf("without a price: %v", got)
 	}
-	u.Priced = true
+	u.Priced, u.Coverage, u.Sampled = true, clock.Partial, true
 	if got := keys(u); len(got) != Attributes || got[2] != "carbon.emissions" {
 		t.Errorf("with a price: %v", got)
 	}
-	u.Method, u.Zone, u.Source = "", "", ""
+	u.Method, u.Zone, u.Source, u.Coverage, u.Sampled = "", "", "", clock.Settled, false
 	if got := keys(u); !slices.Equal(got, []attribute.Key{"carbon.energy", "carbon.emissions", "carbon.grid.intensity", "carbon.uncertainty"}) {
 		t.Errorf("what is not known: %v", got)
 	}

@@ -1,0 +1,312 @@
+package spanprocessor_test
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"runtime/pprof"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sys/unix"
+
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon"
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/spanprocessor"
+)
+
+// weighed measures 100 W by CPU time.
+func weighed(t *testing.T, opts ...carbon.Option) (*carbon.Monitor, trace.Tracer, *tracetest.InMemoryExporter, *sdktrace.TracerProvider) {
+	t.Helper()
+	all := append([]carbon.Option{
+		carbon.WithEnergySource(hundredWatts{time.Now()}), carbon.WithInterval(10 * time.Millisecond), carbon.WithZone("FR"), carbon.WithCPUWeights(),
+	}, opts...)
+	m, err := carbon.Start(all...)
+	require.NoError(t, err)
+	recorder := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spanprocessor.New(sdktrace.NewSimpleSpanProcessor(recorder), m)))
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		require.NoError(t, m.Shutdown(ctx))
+		require.NoError(t, provider.Shutdown(ctx))
+	})
+	time.Sleep(50 * time.Millisecond) // until the power is known
+	tracer := provider.Tracer("test")
+	return m, tracer, recorder, provider
+}
+
+// burn uses so much CPU time, however long that takes on a busy machine.
+func burn(d time.Duration) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var sink [64]byte
+	for end := threadTime() + d; threadTime() < end; {
+		for i := range sink {
+			sink[i] = sink[i]*31 + byte(i)
+		}
+	}
+}
+
+func threadTime() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_THREAD, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func number(s *tracetest.SpanStub, key attribute.Key) float64 {
+	set := attribute.NewSet(s.Attributes...)
+	v, _ := set.Value(key)
+	return v.AsFloat64()
+}
+
+func word(s *tracetest.SpanStub, key attribute.Key) string {
+	set := attribute.NewSet(s.Attributes...)
+	v, _ := set.Value(key)
+	return v.AsString()
+}
+
+// Two spans of one name at the same time, for 1.2 s or more: one works, one sleeps. Evenly
+// each would have half.
+func TestWhoWorksPays(t *testing.T) {
+	m, tracer, recorder, provider := weighed(t)
+	var both sync.WaitGroup
+	done := make(chan struct{})
+	for _, work := range []bool{true, false} {
+		both.Go(func() {
+			_, span := tracer.Start(t.Context(), "job", trace.WithAttributes(attribute.Bool("work", work)))
+			defer span.End()
+			if work {
+				defer close(done)
+				burn(1200 * time.Millisecond)
+				return
+			}
+			<-done
+		})
+	}
+	both.Wait()
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	spans := recorder.GetSpans()
+	require.Len(t, spans, 2)
+	sum, worked := 0.0, 0.0
+	for i := range spans {
+		s := &spans[i]
+		sum += number(s, "carbon.energy")
+		if number(s, "carbon.energy") > worked {
+			worked = number(s, "carbon.energy")
+		}
+		assert.Equal(t, "cpu", word(s, "carbon.attribution"))
+		assert.Empty(t, word(s, "carbon.coverage"), "all of it was read")
+		assert.InEpsilon(t, number(s, "carbon.energy")/3.6e6*number(s, "carbon.grid.intensity"), number(s, "carbon.emissions"), 1e-9)
+	}
+	assert.Greater(t, worked, 0.95*sum)
+	assert.InDelta(t, m.Report().Energy.Total(), sum+m.Report().Unattributed, 5, "the sum stays what it was, up to the readings since")
+	assert.Greater(t, sum, 100.0)
+}
+
+// A parent does nothing while its child works; short children share by time.
+func TestChildrenPayForThemselves(t *testing.T) {
+	_, tracer, recorder, provider := weighed(t)
+	ctx, parent := tracer.Start(t.Context(), "parent")
+	began := time.Now()
+	children := 0
+	for ; time.Since(began) < 600*time.Millisecond; children++ {
+		_, child := tracer.Start(ctx, "child")
+		burn(time.Millisecond)
+		child.End()
+	}
+	parent.End()
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	all, most, none := 0.0, 0.0, 0
+	spans := recorder.GetSpans()
+	for i := range spans {
+		s := &spans[i]
+		if s.Name == "parent" {
+			continue
+		}
+		e := number(s, "carbon.energy")
+		all, most = all+e, max(most, e)
+		if e == 0 {
+			none++
+		}
+	}
+	own := number(&spans[len(spans)-1], "carbon.energy")
+	assert.Greater(t, all, 10*own)
+	assert.Zero(t, none, "a span of 1 ms is not without energy because no sample met it")
+	assert.Less(t, most, 0.2*all, "nor has it that of ten")
+}
+
+// What goes on in no span is nobody's, and who works for a span elsewhere says so.
+func TestWorkersAttach(t *testing.T) {
+	m, tracer, recorder, provider := weighed(t)
+	jobs := make(chan context.Context)
+	var pool sync.WaitGroup
+	pool.Go(func() {
+		for ctx := range jobs {
+			if ctx == nil {
+				burn(300 * time.Millisecond)
+				continue
+			}
+			detach := m.Attach(ctx)
+			burn(300 * time.Millisecond)
+			detach()
+		}
+	})
+	ctx, span := tracer.Start(t.Context(), "served")
+	jobs <- ctx
+	jobs <- nil
+	jobs <- nil
+	close(jobs)
+	pool.Wait()
+	span.End()
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	spans := recorder.GetSpans()
+	require.Len(t, spans, 1)
+	// A third of the CPU time was for the span; it is 90 samples, give or take.
+	all := number(&spans[0], "carbon.energy") + m.Report().Unattributed
+	assert.InDelta(t, all/3, number(&spans[0], "carbon.energy"), 0.1*all)
+	assert.Greater(t, all, 80.0)
+}
+
+// A goroutine that is started in a span belongs to it; labels of the program stay.
+func TestLabels(t *testing.T) {
+	_, tracer, recorder, provider := weighed(t)
+	pprof.Do(t.Context(), pprof.Labels("team", "a"), func(ctx context.Context) {
+		ctx, span := tracer.Start(ctx, "outer")
+		_, inner := tracer.Start(ctx, "inner")
+		var all sync.WaitGroup
+		all.Go(func() { burn(300 * time.Millisecond) })
+		all.Wait()
+		inner.End()
+		span.End()
+		var goroutines bytes.Buffer
+		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&goroutines, 1))
+		assert.Contains(t, goroutines.String(), `labels: {"team":"a"}`)
+	})
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	spans := recorder.GetSpans()
+	require.Len(t, spans, 2)
+	assert.Equal(t, "inner", spans[0].Name)
+	assert.Greater(t, number(&spans[0], "carbon.energy"), 9*number(&spans[1], "carbon.energy"))
+}
+
+// Who profiles the program itself has the profiler; meanwhile all is shared evenly.
+func TestOthersProfile(t *testing.T) {
+	var theirs bytes.Buffer
+	require.NoError(t, pprof.StartCPUProfile(&theirs))
+	m, tracer, recorder, provider := weighed(t)
+	_, span := tracer.Start(t.Context(), "even")
+	time.Sleep(100 * time.Millisecond)
+	span.End()
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	pprof.StopCPUProfile()
+	assert.NotEmpty(t, theirs.Bytes())
+	spans := recorder.GetSpans()
+	require.Len(t, spans, 1)
+	assert.Empty(t, word(&spans[0], "carbon.attribution"))
+	assert.InDelta(t, 10, number(&spans[0], "carbon.energy"), 3)
+
+	// And who asks gets it.
+	resume := m.PauseCPUWeights()
+	require.NoError(t, pprof.StartCPUProfile(&theirs))
+	pprof.StopCPUProfile()
+	resume()
+	resume()
+	_, span = tracer.Start(t.Context(), "weighed")
+	burn(300 * time.Millisecond)
+	span.End()
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	spans = recorder.GetSpans()
+	assert.Equal(t, "cpu", word(&spans[1], "carbon.attribution"))
+}
+
+// Tasks share by CPU time, too, with those in them counted for those around them.
+func TestTasksByCPUTime(t *testing.T) {
+	m, tracer, _, _ := weighed(t)
+	ctx, job := m.Task(t.Context(), "job")
+	var both sync.WaitGroup
+	var worked, waited carbon.Report
+	done := make(chan struct{})
+	both.Go(func() {
+		ctx, task := m.Task(ctx, "work")
+		_, span := tracer.Start(ctx, "half")
+		burn(300 * time.Millisecond)
+		span.End()
+		burn(300 * time.Millisecond)
+		worked = task.End()
+		close(done)
+	})
+	both.Go(func() {
+		_, task := m.Task(ctx, "wait")
+		<-done
+		waited = task.End()
+	})
+	both.Wait()
+	all := job.End()
+	assert.Greater(t, worked.Energy.Total(), 9*waited.Energy.Total())
+	assert.Greater(t, worked.Energy.Total(), 40.0)
+	assert.InDelta(t, worked.Energy.Total()+waited.Energy.Total(), all.Energy.Total(), 3)
+	assert.InEpsilon(t, all.Energy.Total()/3.6e6*all.Intensity, all.Emissions, 1e-9)
+	assert.Greater(t, all.Energy.CPU, 0.99*all.Energy.Total())
+}
+
+// In whatever order a program stops, each span is passed on once.
+func TestWeightsAtTheEnd(t *testing.T) {
+	for _, first := range []string{"monitor", "provider"} {
+		t.Run(first, func(t *testing.T) {
+			m, tracer, recorder, provider := weighed(t)
+			_, open := tracer.Start(t.Context(), "open")
+			for range 10 {
+				_, span := tracer.Start(t.Context(), "ended")
+				burn(5 * time.Millisecond)
+				span.End()
+			}
+			if first == "monitor" {
+				require.NoError(t, m.Shutdown(t.Context()))
+			}
+			open.End()
+			require.NoError(t, provider.ForceFlush(t.Context()))
+			require.Len(t, recorder.GetSpans(), 11)
+			require.NoError(t, provider.Shutdown(t.Context()))
+		})
+	}
+}
+
+// Conservation with random trees of spans, of which some never end, on several goroutines.
+func TestWeightsConserve(t *testing.T) {
+	m, tracer, recorder, provider := weighed(t)
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for i := range 200 {
+				ctx, a := tracer.Start(t.Context(), "a")
+				if (i+g)%3 == 0 {
+					burn(time.Duration(i%5) * time.Millisecond)
+				}
+				_, b := tracer.Start(ctx, "b")
+				time.Sleep(time.Duration(i%3) * time.Millisecond)
+				if i%10 != 0 {
+					b.End()
+				}
+				a.End()
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, provider.ForceFlush(t.Context()))
+	sum := 0.0
+	spans := recorder.GetSpans()
+	require.Equal(t, 4*380, len(spans)) //nolint:testifylint // they would all be printed
+	for i := range spans {
+		require.GreaterOrEqual(t, number(&spans[i], "carbon.energy"), 0.0)
+		sum += number(&spans[i], "carbon.energy")
+	}
+	r := m.Report()
+	assert.LessOrEqual(t, sum+r.Unattributed, r.Energy.Total()+3)
+	assert.Greater(t, sum+r.Unattributed, 0.5*r.Energy.Total(), "the rest is with the spans that never end")
+}

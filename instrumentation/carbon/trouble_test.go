@@ -1,0 +1,398 @@
+package carbon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon"
+	"github.com/otelcarbon/otelcarbon/intensity"
+)
+
+// wallMeter is 100 W by a clock that is set: it says when it read as the wall clock does,
+// without the monotonic one.
+type wallMeter struct {
+	began time.Time
+
+	mu    sync.Mutex
+	ahead time.Duration // of the wall clock
+}
+
+func (m *wallMeter) Read(context.Context) (carbon.Reading, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	return carbon.Reading{
+		At:      now.Round(0).Add(m.ahead),
+		Amounts: []carbon.Amount{{Type: "cpu", Method: "measured", Joules: 100 * now.Sub(m.began).Seconds()}},
+	}, nil
+}
+
+func (*wallMeter) Close() error { return nil }
+
+func (m *wallMeter) set(ahead time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ahead = ahead
+}
+
+// The clock is set back by an hour after 10 s, and ahead by a day after 20 s: 100 W for 30 s
+// are 3 kJ, none lost and none twice.
+func TestTheWallClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &wallMeter{began: time.Now()}
+		c, err := carbon.Start(carbon.WithEnergySource(m), carbon.WithIntensity(at360(t)))
+		require.NoError(t, err)
+		_, task := c.Task(t.Context(), "task")
+		time.Sleep(10 * time.Second)
+		m.set(-time.Hour)
+		time.Sleep(10 * time.Second)
+		assert.InDelta(t, 2000, c.Report().Energy.Total(), 15)
+		m.set(24 * time.Hour)
+		time.Sleep(10 * time.Second)
+		r := task.End()
+		assert.InDelta(t, 3000, r.Energy.Total(), 15)
+		assert.Equal(t, 30*time.Second, r.Duration)
+		require.NoError(t, c.Shutdown(t.Context()))
+		r = c.Report()
+		assert.InDelta(t, 3000, r.Energy.Total(), 1e-6)
+		assert.InDelta(t, 0.3, r.Emissions, 1e-9)
+		assert.Zero(t, r.Gap)
+	})
+}
+
+// spans measures with the helper, by an SDK that exports at once.
+func spans(t *testing.T) (*sdktrace.TracerProvider, *tracetest.InMemoryExporter) {
+	t.Helper()
+	e := tracetest.NewInMemoryExporter()
+	p := sdktrace.NewTracerProvider(sdktrace.WithSyncer(e))
+	return p, e
+}
+
+func values(s *tracetest.SpanStub) map[attribute.Key]any {
+	out := map[attribute.Key]any{}
+	for _, a := range s.Attributes {
+		out[a.Key] = a.Value.AsInterface()
+	}
+	return out
+}
+
+// 100 W; from 10 s to 20 s the source fails and counts nothing. A span inside of that has
+// no energy, which is not 0; one that reaches into it has too little, and says so.
+func TestAGapIsLabeled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(100)
+		c, reader := start(t, m)
+		provider, exported := spans(t)
+		tracer := provider.Tracer("test")
+		span := func(name string) func() {
+			ctx, s := tracer.Start(t.Context(), name)
+			_, done := c.Span(ctx, attribute.String("name", name))
+			return func() {
+				done()
+				done() // does no harm
+				s.End()
+			}
+		}
+		time.Sleep(9 * time.Second)
+		into := span("into")
+		time.Sleep(950 * time.Millisecond)
+		m.set(func(m *meter) { m.fail = errors.New("no such device") })
+		time.Sleep(5 * time.Second)
+		into()
+		inside := span("inside")
+		time.Sleep(time.Second)
+		inside()
+		synctest.Wait()
+		assert.InDelta(t, 6, collect(t, reader, "carbon.energy_gap", "")[""], 0.2)
+		assert.InDelta(t, 6, c.Report().Gap.Seconds(), 0.2)
+		// The counter was replaced: it begins anew.
+		m.set(func(m *meter) { m.fail, m.began = nil, time.Now() })
+		time.Sleep(time.Second)
+		after := span("after")
+		time.Sleep(time.Second)
+		after()
+
+		got := exported.GetSpans()
+		require.Len(t, got, 3)
+		attrs := values(&got[0])
+		assert.InDelta(t, 100, attrs["carbon.energy"], 1e-6) // from 9 s until the reading that failed
+		assert.Equal(t, "partial", attrs["carbon.coverage"])
+		assert.NotContains(t, values(&got[1]), attribute.Key("carbon.energy"))
+		assert.NotContains(t, values(&got[1]), attribute.Key("carbon.emissions"))
+		assert.Equal(t, map[string]float64{"into": attrs["carbon.energy"].(float64)}, trim(collect(t, reader, "carbon.operation.energy", "name"), "after"))
+	})
+}
+
+func trim(m map[string]float64, key string) map[string]float64 {
+	delete(m, key)
+	return m
+}
+
+// A span that ends between two readings is at the power of the last ones for that part, and
+// says so. At 100 W ± 7 % of what is measured nothing is added; where the power changes, so
+// much as the readings before were off.
+func TestInterpolationIsMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(100)
+		c, _ := start(t, m)
+		provider, exported := spans(t)
+		tracer := provider.Tracer("test")
+		span := func(d time.Duration) map[attribute.Key]any {
+			ctx, s := tracer.Start(t.Context(), "span")
+			_, done := c.Span(ctx)
+			time.Sleep(d)
+			done()
+			s.End()
+			got := exported.GetSpans()
+			exported.Reset()
+			return values(&got[0])
+		}
+		time.Sleep(1010 * time.Millisecond)
+		got := span(30 * time.Millisecond)
+		assert.InDelta(t, 3, got["carbon.energy"], 1e-6)
+		assert.Equal(t, "interpolated", got["carbon.coverage"])
+		assert.InDelta(t, 0.07, got["carbon.uncertainty"], 1e-6)
+		time.Sleep(60 * time.Millisecond)
+		got = span(900 * time.Millisecond) // it ends with a reading
+		assert.InDelta(t, 90, got["carbon.energy"], 1e-6)
+
+		m.set(func(m *meter) { m.watts = 200; m.began = m.began.Add(time.Since(m.began) / 2) }) // without a jump
+		time.Sleep(210 * time.Millisecond)
+		got = span(30 * time.Millisecond)
+		// The last tick was off by (200 − 150)/150, the one before by 1: it had 100 W in mind. Half
+		// the weight each time: 2·√((1 + …)/…) is far from 0.
+		assert.Greater(t, got["carbon.uncertainty"], 0.3)
+	})
+}
+
+// Metrics of operations say how they are known and lead to traces by exemplars.
+func TestOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, reader := start(t, newMeter(100), carbon.WithAttributes(attribute.String("team", "a")))
+		provider, _ := spans(t)
+		time.Sleep(time.Second)
+		ctx, s := provider.Tracer("test").Start(t.Context(), "span")
+		ctx, done := c.Span(ctx, attribute.String("route", "/"))
+		time.Sleep(time.Second)
+		done()
+		_, none := c.Span(context.WithoutCancel(t.Context())) // neither a span nor an operation
+		none()
+		s.End()
+		assert.InDelta(t, 100, collect(t, reader, "carbon.operation.energy", "route")["/"], 1e-6)
+		assert.InDelta(t, 100, collect(t, reader, "carbon.operation.energy", "carbon.method")["measured"], 1e-6)
+		assert.InDelta(t, 0.01, collect(t, reader, "carbon.operation.emissions", "carbon.grid.source")["static"], 1e-9)
+		assert.InDelta(t, 0.01, collect(t, reader, "carbon.operation.emissions", "team")["a"], 1e-9)
+
+		var rm metricdata.ResourceMetrics
+		require.NoError(t, reader.Collect(t.Context(), &rm))
+		found := false
+		for _, sm := range rm.ScopeMetrics {
+			for _, m := range sm.Metrics {
+				if sum, ok := m.Data.(metricdata.Sum[float64]); ok && m.Name == "carbon.operation.energy" {
+					id := s.SpanContext().TraceID()
+					for _, e := range sum.DataPoints[0].Exemplars {
+						found = found || bytes.Equal(e.TraceID, id[:])
+					}
+				}
+			}
+		}
+		assert.True(t, found, "no exemplar leads to the trace")
+		_ = ctx
+	})
+}
+
+// What no span and no task had is told: 10 s without, 10 s with, of 100 W.
+func TestUnattributed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := start(t, newMeter(100))
+		time.Sleep(10 * time.Second)
+		_, task := c.Task(t.Context(), "task")
+		time.Sleep(10 * time.Second)
+		r := task.End()
+		synctest.Wait()
+		all := c.Report()
+		assert.InDelta(t, 1000, all.Unattributed, 15)
+		assert.InDelta(t, all.Energy.Total(), all.Unattributed+r.Energy.Total(), 1e-6)
+		assert.Zero(t, r.Unattributed)
+	})
+}
+
+// forecaster knows 360 g/kWh for 35 s, and 720 after that.
+type forecaster struct{ intensity.Source }
+
+func (f forecaster) Forecast(_ context.Context, _ intensity.Query, _ time.Duration) (intensity.Series, error) {
+	now := time.Now()
+	slot := func(from, to time.Duration, g float64) *intensity.Slot {
+		return &intensity.Slot{Start: now.Add(from), End: now.Add(to), GramsPerKWh: g, Spread: intensity.Spread{Half: 0.1}, Quality: intensity.Predicted}
+	}
+	return intensity.Series{Slots: []*intensity.Slot{slot(0, 35*time.Second, 360), slot(35*time.Second, time.Hour, 720)}}, nil
+}
+
+// Three of ten steps of 1 kJ in 10 s are done: 0.3 g. The other 70 s are at 540 g/kWh in the
+// mean: 7 kJ are 1.05 g.
+func TestForecastOfTheGrid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := start(t, newMeter(100), carbon.WithIntensity(forecaster{at360(t)}))
+		_, task := c.Task(t.Context(), "training")
+		for range 3 {
+			time.Sleep(10 * time.Second)
+			task.Step()
+		}
+		f, err := task.Forecast(t.Context(), 10)
+		require.NoError(t, err)
+		assert.True(t, f.IntensityIsKnown)
+		assert.InDelta(t, 540, f.Intensity, 1)
+		assert.InDelta(t, 1.35, f.Emissions, 0.015)
+		assert.Equal(t, "measured", f.Method)
+		task.End()
+	})
+}
+
+// What belongs to the program may do what it likes: panic, take its time, shut down.
+func TestForeignCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(100)
+		started := make(chan *carbon.Monitor, 1)
+		told := make(chan float64, 3)
+		c, _ := start(t, m, carbon.WithBudget(carbon.Budget{Name: "b", Grams: 1, OnThreshold: func(e carbon.BudgetEvent) {
+			told <- e.Percent
+			c := <-started
+			started <- c
+			switch e.Percent {
+			case 50:
+				panic("at 50")
+			case 80:
+				assert.InDelta(t, 8000, c.Report().Energy.Total(), 100)
+				time.Sleep(time.Minute)
+			case 100:
+				assert.NoError(t, c.Shutdown(t.Context()))
+			}
+		}}))
+		started <- c
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, []float64{50, 80, 100}, []float64{<-told, <-told, <-told})
+		m.set(func(m *meter) { assert.Equal(t, 1, m.closed) })
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c, err := carbon.Start(carbon.WithEnergySource(panics{}))
+		require.ErrorContains(t, err, "energy source: panic: at the meter")
+		time.Sleep(time.Second)
+		assert.Zero(t, c.Report().Energy.Total())
+		require.NoError(t, c.Shutdown(t.Context()))
+	})
+}
+
+type panics struct{}
+
+func (panics) Read(context.Context) (carbon.Reading, error) { panic("at the meter") }
+func (panics) Close() error                                 { return nil }
+
+const asChild = "OTELCARBON_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asChild) != "" {
+		child()
+		return
+	}
+	os.Exit(testMain(m))
+}
+
+// child works for a second and tells what it used itself.
+func child() {
+	c, err := carbon.Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	x := 1.0
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		x += 1 / x
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(c.Report())
+	_ = c.Shutdown(context.Background())
+}
+
+// A program that starts another one: each has its own energy. With WithChildren the one
+// that waited has that of its children, too.
+func TestChildren(t *testing.T) {
+	alone, err := carbon.Start()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, alone.Shutdown(t.Context())) }()
+	both, err := carbon.Start(carbon.WithChildren())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, both.Shutdown(t.Context())) }()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), asChild+"=1")
+	var told bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &told, os.Stderr
+	require.NoError(t, cmd.Run())
+	var its carbon.Report
+	require.NoError(t, json.Unmarshal(told.Bytes(), &its))
+	time.Sleep(1100 * time.Millisecond) // a look at the machine
+	assert.Greater(t, its.Energy.CPU, 0.1)
+	assert.Less(t, alone.Report().Energy.CPU, its.Energy.CPU/3, "the work of the child is not the parent's")
+	assert.Greater(t, both.Report().Energy.CPU, its.Energy.CPU/2)
+	assert.Less(t, both.Report().Energy.CPU, 3*its.Energy.CPU)
+}
+
+// The counter falls to 0 for one reading and comes back, at 10.1 s: that is none. At 20.15 s it
+// begins anew, which is believed at the third reading, at 20.4 s: of the 0.3 s since the last one
+// before nothing is known. At 30.1 s it shows 995 J, 970 more.
+func TestACounterThatFalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(100)
+		c, _ := start(t, m)
+		began := m.began
+		time.Sleep(10*time.Second + 50*time.Millisecond)
+		m.set(func(m *meter) { m.began = time.Now() })
+		time.Sleep(100 * time.Millisecond)
+		m.set(func(m *meter) { m.began = began })
+		time.Sleep(10 * time.Second)
+		assert.InDelta(t, 2010, c.Report().Energy.Total(), 1e-6)
+		m.set(func(m *meter) { m.began = time.Now() })
+		time.Sleep(10 * time.Second)
+		r := c.Report()
+		assert.InDelta(t, 2010+970, r.Energy.Total(), 1e-6)
+		assert.InDelta(t, 0.2+0.3, r.Gap.Seconds(), 1e-6)
+	})
+}
+
+// A reader with delta temporality, for which a gap must not make all come again.
+func TestDeltasAcrossAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(func(sdkmetric.InstrumentKind) metricdata.Temporality { return metricdata.DeltaTemporality }))
+		m := newMeter(100)
+		c, err := carbon.Start(carbon.WithEnergySource(m), carbon.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Shutdown(t.Context())) }()
+		sum := 0.0
+		for i := range 6 {
+			m.set(func(m *meter) {
+				m.fail = nil
+				if i == 2 || i == 3 {
+					m.fail = errors.New("away")
+				}
+			})
+			time.Sleep(10*time.Second + time.Millisecond)
+			sum += collect(t, reader, "carbon.energy", "hw.type")["cpu"]
+		}
+		assert.InDelta(t, c.Report().Energy.Total(), sum, 1e-6)
+	})
+}
