@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -32,9 +34,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, "127.0.0.1:8080", func(address string) { log.Print("listening on ", address) }); err != nil {
+	listen := flag.String("listen", "127.0.0.1:8080", "address and port")
+	flag.Parse()
+	if err := run(ctx, *listen, func(address string) { log.Print("listening on ", address) }); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +115,80 @@ func TestJaegerShowsTheGramsOfASpan(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The program of examples/http-service sends its spans through the collector: Jaeger shows
+// what the program knew, untouched, with the sieve paying for itself and the request around
+// it for next to nothing.
+func TestJaegerShowsTheEnergyOfAnApplication(t *testing.T) {
+	p, jaeger, api := startJaeger(t)
+	service := filepath.Join(t.TempDir(), "http-service")
+	out, err := exec.Command("go", "-C", "../../examples/http-service", "build", "-o", service, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	otlp, listen := freePort(t), freePort(t)
+	start(t, strings.NewReplacer("${OTLP}", otlp, "${CARBON}", "{location: {zone: DE}}", "${JAEGER}", jaeger).Replace(traces))
+	app := runWith(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + otlp, "OTEL_SERVICE_NAME=primes"}, service, "-listen", listen)
+	app.await(func() bool {
+		resp, err := http.Get("http://" + listen + "/primes?below=5000000")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, "an answer of the service")
+	time.Sleep(300 * time.Millisecond) // until the power is known
+	resp, err := http.Get("http://" + listen + "/primes?below=20000000")
+	require.NoError(t, err)
+	resp.Body.Close()
+	app.stop() // which flushes
+
+	var answer struct {
+		Data []struct {
+			Spans []struct {
+				OperationName string
+				Tags          []struct {
+					Key   string
+					Value any
+				}
+			}
+		}
+	}
+	spans := map[string]map[string]any{}
+	p.await(func() bool {
+		if ask("http://"+api+"/api/traces?service=primes&limit=100", &answer) != nil {
+			return false
+		}
+		for _, trace := range answer.Data {
+			big := false
+			for _, s := range trace.Spans {
+				for _, tag := range s.Tags {
+					big = big || tag.Key == "below" && tag.Value == 20e6
+				}
+			}
+			for _, s := range trace.Spans {
+				if !big {
+					continue
+				}
+				spans[s.OperationName] = map[string]any{}
+				for _, tag := range s.Tags {
+					spans[s.OperationName][tag.Key] = tag.Value
+				}
+			}
+		}
+		return len(spans) == 2
+	}, "both spans")
+	sieve, request := spans["sieve"], map[string]any{}
+	require.NotNil(t, sieve)
+	for name, got := range spans {
+		if name != "sieve" {
+			request = got
+		}
+		require.Equal(t, "FR", got["carbon.grid.zone"], "that of the program, not of the collector")
+		require.Equal(t, "grids_csv", got["carbon.grid.source"])
+		require.Contains(t, []any{"measured", "modelled"}, got["carbon.method"])
+		require.InEpsilon(t, got["carbon.energy"].(float64)/3.6e6*got["carbon.grid.intensity"].(float64), got["carbon.emissions"], 1e-9)
+	}
+	require.Greater(t, sieve["carbon.energy"], 10*request["carbon.energy"].(float64))
 }
 
 func sendSpans(t *testing.T, endpoint string, td ptrace.Traces) {
