@@ -38,7 +38,7 @@ type Monitor struct {
 	ticked atomic.Int64             // the newest reading, in ns of our clock
 	weigh  *weigher                 // nil: spans and tasks share evenly
 
-	reading sync.Mutex // held by who reads the source
+	reading chan struct{} // full while somebody reads the source
 
 	mu      sync.Mutex
 	first   time.Time // of the first reading; zero: there was none
@@ -50,6 +50,7 @@ type Monitor struct {
 	books   books
 	gap     time.Duration // in which energy was not known
 	missing time.Time     // since when it is not; zero: it is
+	over    bool          // it was shut down
 	limits  []*limit
 	untold  []func() // of the program, to be called
 	telling bool     // somebody does
@@ -64,7 +65,7 @@ type Monitor struct {
 func Start(opts ...Option) (*Monitor, error) {
 	cfg, err := newConfig(opts)
 	c := clock.New(0)
-	m := &Monitor{cfg: cfg, clock: c, table: span.NewTable(c, span.DefaultLimit), began: time.Now(), running: make(map[*tally]struct{}), counted: make(map[kind]float64)}
+	m := &Monitor{cfg: cfg, clock: c, table: span.NewTable(c, span.DefaultLimit), began: time.Now(), running: make(map[*tally]struct{}), counted: make(map[kind]float64), reading: make(chan struct{}, 1)}
 	m.zero.Store(m.began.UnixNano())
 	m.method.Store(&span.How{Method: names.MethodModelled, Half: emission.DefaultWidths().Power(names.MethodModelled, "")})
 	if cfg.disabled {
@@ -90,7 +91,7 @@ func Start(opts ...Option) (*Monitor, error) {
 		errs = append(errs, err)
 	}
 	if m.source != nil {
-		errs = append(errs, m.sample(ctx, m.source.Read))
+		errs = append(errs, m.soon(ctx, m.source.Read))
 		if cfg.weights {
 			m.weigh = newWeigher(m)
 			m.work.Go(func() { m.weigh.run(ctx) })
@@ -102,28 +103,34 @@ func Start(opts ...Option) (*Monitor, error) {
 }
 
 // Shutdown takes a last reading, stops measuring and closes the energy source. Reports
-// stay what they were.
+// stay what they were. It waits a second for a source that does not answer, and leaves
+// that open.
 func (m *Monitor) Shutdown(ctx context.Context) error {
 	if m == nil || m.closed.Swap(true) {
 		return nil
 	}
 	var errs []error
 	if m.source != nil {
-		errs = append(errs, m.sample(ctx, m.settled), m.Flush(ctx))
+		errs = append(errs, m.soon(ctx, m.settled), m.Flush(ctx))
 	}
+	m.mu.Lock()
+	m.gap, m.missing, m.over = m.unknown(time.Now()), time.Time{}, true
+	m.mu.Unlock()
 	m.cancel()
 	done := make(chan struct{})
 	go func() {
 		m.work.Wait()
 		close(done)
 	}()
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	select {
 	case <-done:
-	case <-ctx.Done():
-		return errors.Join(append(errs, fmt.Errorf("energy source: %w", ctx.Err()))...)
-	}
-	if m.source != nil {
-		errs = append(errs, m.source.Close())
+		if m.source != nil {
+			errs = append(errs, m.source.Close())
+		}
+	case <-waiting.Done():
+		errs = append(errs, fmt.Errorf("energy source: it is left open, for it does not answer: %w", waiting.Err()))
 	}
 	if m.registration != nil {
 		errs = append(errs, m.registration.Unregister())
@@ -185,15 +192,39 @@ func (m *Monitor) taken(at, now time.Time) time.Time {
 	return now
 }
 
+// patience is how long a program waits for a source.
+const patience = time.Second
+
+// soon is sample, but does not wait for ever.
+func (m *Monitor) soon(ctx context.Context, read func(context.Context) (Reading, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- m.sample(ctx, read) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("energy source: no reading yet: %w", ctx.Err())
+	}
+}
+
 // sample reads the source and books what was drawn since the last time. The error is the
 // first of those that follow each other.
 func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Reading, error)) error {
-	m.reading.Lock()
-	defer m.reading.Unlock()
+	select {
+	case m.reading <- struct{}{}:
+		defer func() { <-m.reading }()
+	case <-ctx.Done():
+		return nil // it was asked to stop
+	}
 	r, err := guarded(ctx, read)
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.over {
+		return nil // it came too late
+	}
 	if err == nil {
 		err = m.sound(r)
 	}

@@ -152,12 +152,17 @@ func (m *Monitor) Report() Report {
 	return r
 }
 
-// unknown is for how long energy was not known, up to now.
+// unknown is for how long energy was not known, up to now. A source that takes long to
+// answer is waited for: until then, that time is not known either.
 func (m *Monitor) unknown(now time.Time) time.Duration {
-	if m.missing.IsZero() {
+	since := m.missing
+	if since.IsZero() && !m.last.IsZero() && now.Sub(m.last) > patience+2*m.cfg.interval {
+		since = m.last
+	}
+	if since.IsZero() || m.over {
 		return m.gap
 	}
-	return m.gap + max(now.Sub(m.missing), 0)
+	return m.gap + max(now.Sub(since), 0)
 }
 
 // end is until when the process is measured.
@@ -258,7 +263,7 @@ func (t *tally) end() Report {
 	t.once.Do(func() {
 		m := t.m
 		if m.isNewerThanEnergy(t) {
-			_ = m.sample(context.Background(), m.settled) // who samples is told of what fails
+			_ = m.soon(context.Background(), m.settled) // who samples is told of what fails
 		}
 		if t.work != nil {
 			m.weigh.settle()

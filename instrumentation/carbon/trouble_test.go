@@ -300,6 +300,55 @@ func TestForeignCode(t *testing.T) {
 	})
 }
 
+// hangs answers for a second, and then not until it is let go. It does not honor its context.
+type hangs struct {
+	*meter
+
+	from time.Time
+	free chan struct{}
+}
+
+func (h hangs) Read(ctx context.Context) (carbon.Reading, error) {
+	if time.Since(h.from) > time.Second {
+		<-h.free
+	}
+	return h.meter.Read(ctx)
+}
+
+// A source that hangs holds up nobody for longer than a second: no end of a task, of a span,
+// of the program.
+func TestASourceThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hangs{newMeter(100), time.Now(), make(chan struct{})}
+		c, err := carbon.Start(carbon.WithEnergySource(h))
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
+		began := time.Now()
+		_, task := c.Task(t.Context(), "task")
+		time.Sleep(100 * time.Millisecond)
+		task.End()
+		assert.LessOrEqual(t, time.Since(began), 2*time.Second)
+		r := c.Report()
+		assert.InDelta(t, 100, r.Energy.Total(), 11)
+		assert.InDelta(t, time.Since(h.from).Seconds()-1, r.Gap.Seconds(), 0.2)
+		began = time.Now()
+		require.ErrorContains(t, c.Shutdown(t.Context()), "it is left open, for it does not answer")
+		assert.LessOrEqual(t, time.Since(began), 3*time.Second)
+		close(h.free) // let go at last, it adds nothing
+		synctest.Wait()
+		assert.InDelta(t, 100, c.Report().Energy.Total(), 11)
+	})
+	synctest.Test(t, func(t *testing.T) { // from the start
+		h := hangs{newMeter(100), time.Now().Add(-time.Hour), make(chan struct{})}
+		c, err := carbon.Start(carbon.WithEnergySource(h))
+		require.ErrorContains(t, err, "no reading yet")
+		close(h.free)
+		time.Sleep(10 * time.Second)
+		assert.InDelta(t, 1000, c.Report().Energy.Total(), 120)
+		require.NoError(t, c.Shutdown(t.Context()))
+	})
+}
+
 type panics struct{}
 
 func (panics) Read(context.Context) (carbon.Reading, error) { panic("at the meter") }

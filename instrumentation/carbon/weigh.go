@@ -300,7 +300,7 @@ func (w *weigher) open() {
 
 // cut ends a window and tells those who wait.
 func (w *weigher) cut(ctx context.Context, over bool) {
-	if err := w.m.sample(ctx, w.m.source.Read); err != nil {
+	if err := w.m.soon(ctx, w.m.source.Read); err != nil && ctx.Err() == nil {
 		otel.Handle(err)
 	}
 	w.mu.Lock()
