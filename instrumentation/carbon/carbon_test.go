@@ -180,6 +180,8 @@ func TestTasks(t *testing.T) {
 		assert.InDelta(t, 360, r.Intensity, 1e-9)
 		assert.Equal(t, 30*time.Second, r.Duration)
 		assert.Equal(t, r, outer.End(), "ended once")
+		time.Sleep(time.Second)
+		assert.Equal(t, r, outer.Report())
 		assert.Contains(t, r.String(), "outer: 3")
 		assert.Contains(t, r.String(), "360 g/kWh, static")
 	})

@@ -127,13 +127,17 @@ func (t *Task) End() Report {
 	return t.t.end()
 }
 
-// Report returns what the task has used so far, tasks in it included.
+// Report returns what the task has used so far, tasks in it included; after its end, what
+// End returned.
 func (t *Task) Report() Report {
 	if t == nil || t.t == nil {
 		return Report{}
 	}
 	t.t.m.mu.Lock()
 	defer t.t.m.mu.Unlock()
+	if t.t.ended {
+		return t.t.last
+	}
 	return t.t.report(time.Now())
 }
 
@@ -196,6 +200,7 @@ type tally struct {
 	work  *work // nil: it shares evenly
 	steps steps
 	once  sync.Once
+	ended bool // last is set
 	last  Report
 }
 
@@ -278,7 +283,7 @@ func (t *tally) end() Report {
 		if t.work != nil {
 			m.weigh.leave(t.work)
 		}
-		t.last = t.report(now)
+		t.last, t.ended = t.report(now), true
 	})
 	return t.last
 }
