@@ -61,4 +61,14 @@ func (o *ownEnergy) reading(r process.Reading, err error) (Reading, error) {
 	return Reading{At: r.At, Amounts: o.amounts}, nil
 }
 
+// Glance is a reading for the time between two others. It costs a microsecond or two.
+func (o *ownEnergy) Glance() (Reading, bool) {
+	r, ok := o.source.Glance()
+	if !ok {
+		return Reading{}, false
+	}
+	out, err := o.reading(r, nil)
+	return out, err == nil
+}
+
 func (o *ownEnergy) Close() error { return o.source.Close() }

@@ -57,9 +57,11 @@ func (m *Monitor) Span(ctx context.Context, operation ...attribute.KeyValue) (co
 	id := span.IDOf(current.SpanContext())
 	in := m.around(ctx)
 	began, node := m.now(), new(clock.Node)
+	m.glance(began)
 	ref := m.clock.Start(node, m.parentOf(in, id), began)
 	done := func() {
 		ended := m.now()
+		m.glance(ended)
 		e, first := m.clock.End(ref, ended)
 		if !first {
 			return
@@ -139,7 +141,9 @@ func (m *Monitor) StartSpan(ctx context.Context, s span.Named, id, parent span.I
 	if in.task != nil {
 		owner = in.task
 	}
-	m.table.Start(id, parent, in.ref, owner, m.now())
+	now := m.now()
+	m.glance(now)
+	m.table.Start(id, parent, in.ref, owner, now)
 }
 
 // EndSpan is for package spanprocessor.
@@ -147,7 +151,9 @@ func (m *Monitor) EndSpan(id span.ID, at time.Time, r *span.Result, w span.Waite
 	if m == nil {
 		return span.Unknown
 	}
-	e, ok := m.table.End(id, m.moment(at))
+	now := m.moment(at)
+	m.glance(now)
+	e, ok := m.table.End(id, now)
 	if !ok {
 		return span.Unknown
 	}

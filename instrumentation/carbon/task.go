@@ -92,6 +92,7 @@ func (m *Monitor) Task(ctx context.Context, name string) (context.Context, *Task
 	in, current := m.around(ctx), span.IDOf(trace.SpanContextFromContext(ctx))
 	t.parent = in.task
 	above := m.parentOf(in, current)
+	m.glance(m.now())
 	m.mu.Lock()
 	t.gapped = m.unknown(time.Now())
 	t.ref = m.clock.Start(&t.node, above, m.now())
@@ -146,6 +147,7 @@ func (m *Monitor) Report() Report {
 	if m == nil || m.whole == nil {
 		return Report{}
 	}
+	m.glance(m.now())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.whole.report(m.end())
@@ -267,9 +269,13 @@ func (t *tally) span(joules float64, from, to time.Time) {
 func (t *tally) end() Report {
 	t.once.Do(func() {
 		m := t.m
-		if m.isNewerThanEnergy(t) {
-			_ = m.soon(context.Background(), m.settled) // who samples is told of what fails
+		ended := time.Now()
+		if m.wantsReading(t) {
+			ctx, cancel := context.WithTimeout(context.Background(), short)
+			_ = m.soon(ctx, m.settled) // who samples is told of what fails
+			cancel()
 		}
+		m.glance(m.now())
 		if t.work != nil {
 			m.weigh.settle()
 		}
@@ -283,15 +289,18 @@ func (t *tally) end() Report {
 		if t.work != nil {
 			m.weigh.leave(t.work)
 		}
-		t.last, t.ended = t.report(now), true
+		t.last, t.ended = t.report(ended), true
 	})
 	return t.last
 }
 
-// isNewerThanEnergy reports whether so little of a task lies before the newest reading that
-// most of its energy may be an estimate.
-func (m *Monitor) isNewerThanEnergy(t *tally) bool {
+// short is how long the end of a task waits for a source that takes its time.
+const short = 100 * time.Millisecond
+
+// wantsReading reports whether to ask the source at the end of a task: if most of its energy
+// may be an estimate otherwise, or a child of it may have ended, whose energy comes at once.
+func (m *Monitor) wantsReading(t *tally) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.source != nil && !m.closed.Load() && m.last.Sub(t.started) < time.Second
+	return m.source != nil && !m.closed.Load() && (m.cfg.children || m.last.Sub(t.started) < time.Second)
 }

@@ -109,6 +109,31 @@ func TestWhoWorksPays(t *testing.T) {
 	assert.Greater(t, sum, 100.0)
 }
 
+// A program that waits most of the time: what its spans draw is theirs, though the energy is
+// read only each 100 ms, in which they work for 20. It is the real process, without weights.
+func TestSpansOfAProgramThatWaits(t *testing.T) {
+	m, err := carbon.Start(carbon.WithZone("FR"))
+	require.NoError(t, err)
+	recorder := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spanprocessor.New(sdktrace.NewSimpleSpanProcessor(recorder), m)))
+	for range 15 {
+		time.Sleep(110 * time.Millisecond)
+		_, span := provider.Tracer("test").Start(t.Context(), "work")
+		burn(20 * time.Millisecond)
+		span.End()
+	}
+	sum := 0.0
+	spans := recorder.GetSpans()
+	for i := range spans {
+		sum += number(&spans[i], "carbon.energy")
+	}
+	require.NoError(t, provider.Shutdown(t.Context()))
+	require.NoError(t, m.Shutdown(t.Context()))
+	all := m.Report()
+	assert.Greater(t, sum, all.Energy.Total()*0.6)
+	assert.InDelta(t, all.Energy.Total(), sum+all.Unattributed, 0.1*all.Energy.Total())
+}
+
 // A parent does nothing while its child works; short children share by time.
 func TestChildrenPayForThemselves(t *testing.T) {
 	_, tracer, recorder, provider := weighed(t)

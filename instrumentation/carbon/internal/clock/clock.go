@@ -3,6 +3,7 @@ package clock
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -61,11 +62,20 @@ type Clock struct {
 	unattributed float64
 	booked       float64
 
-	recentJoules, recentUnits float64 // of the last ticks, half the weight for each later one
+	recent average // of the last ticks
+	busy   average // of those that had leaves most of the time
+	crowd  atomic.Uint32
 
 	judged bool    // some tick had an estimate
 	miss   float64 // mean square of how far ticks were off it, relative; half the weight likewise
 	off    float64 // twice its root
+}
+
+// An average of power gives each tick half the weight of the next one.
+type average struct{ joules, units float64 }
+
+func (a *average) add(joules, units float64) {
+	a.joules, a.units = a.joules/2+joules, a.units/2+units
 }
 
 // A tick is what nodes that started in it need to know once it is closed. Nothing
@@ -109,22 +119,39 @@ func (c *Clock) Book(joules float64, now int64) {
 	c.booked += joules
 	c.close(joules)
 
+	busy := c.elapsed > 0 && c.idle <= c.elapsed/2+1<<fraction // 1 ns is what could not be divided
 	c.judge(joules)
-	c.recentJoules = c.recentJoules/2 + joules
-	if c.recentUnits = c.recentUnits/2 + float64(c.elapsed); c.recentUnits > 0 {
+	if busy {
+		c.busy.add(joules, float64(c.elapsed))
+	}
+	c.recent.add(joules, float64(c.elapsed))
+	if c.recent.units > 0 {
 		c.known = true
-		expected := max(float64(c.elapsed), c.recentUnits/2) // length of the next tick
-		c.estimate = max(0, c.recentJoules/c.recentUnits-c.debt/expected)
+		expected := max(float64(c.elapsed), c.recent.units/2) // length of the next tick
+		c.estimate = max(0, c.power()-c.debt/expected)
 	}
 	c.open(false)
 }
 
-// judge learns from a tick how good the estimates are.
+// power is what leaves are taken to draw together, in J per unit: what was drawn when there
+// were any. A program that waits for work tells little of what its work draws.
+func (c *Clock) power() float64 {
+	if c.busy.units > 0 {
+		return c.busy.joules / c.busy.units
+	}
+	return c.recent.joules / c.recent.units
+}
+
+// Crowd is how many leaves there are: 0, 1, or 2 for more.
+func (c *Clock) Crowd() int { return int(c.crowd.Load()) }
+
+// judge learns from a tick how good the estimates are. Where a program waits and works in
+// turn, it takes them to be bad.
 func (c *Clock) judge(joules float64) {
 	if c.elapsed == 0 {
 		return
 	}
-	said := c.recentJoules / c.recentUnits * float64(c.elapsed)
+	said := c.power() * float64(c.elapsed)
 	switch d := min(joules/said-1, farthest); {
 	case !(said > 0): // there was no estimate, or one of nothing
 		c.miss, c.judged = 1, false

@@ -184,6 +184,19 @@ func TestClock(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+	t.Run("who waits tells nothing of who works", func(t *testing.T) {
+		// 20 W while a works, then a second at 1 W without a leaf. b, between two ticks, is
+		// taken to draw 20 W again: 1 J in 50 ms.
+		s := newScene(t)
+		s.start(0, "a", "")
+		s.book(100, 2)
+		s.end(100, "a", 2, 0, Settled)
+		s.book(1100, 1)
+		s.start(1100, "b", "")
+		s.end(1150, "b", 1, 1, Interpolated)
+		s.book(1200, 1.05)
+		s.unattributed(1200, 1.05)
+	})
 	t.Run("nobody is left to take what was not given", func(t *testing.T) {
 		s := newScene(t)
 		s.start(0, "a", "")

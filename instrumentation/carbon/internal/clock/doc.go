@@ -20,7 +20,8 @@
 // tick comes gets its share of what was really drawn, also for the part of the
 // tick in which it was not yet there or not a leaf: that part is left out exactly.
 // A node that ends before the tick is answered at once, with the power of the last
-// ticks (each weighs half as much as its successor). The tick then divides what
+// ticks in which there were leaves most of the time (each weighs half as much as its
+// successor). The tick then divides what
 // is left, drawn minus given away, among the nodes still there and the time
 // without a leaf, in proportion to their time; if there is neither, it is unattributed.
 //

@@ -17,6 +17,7 @@ type book struct {
 	estimate            float64 // W
 	given, gone, idle   float64 // J, s, s
 	debt, joules, spans float64
+	busyJ, busyS        float64 // of ticks with a leaf for half of them
 	unattributed        float64
 }
 
@@ -99,12 +100,19 @@ func (b *book) close(joules float64, lost bool) {
 		b.unattributed += left
 	}
 	b.debt = max(0, -left)
+	idle := b.idle
 	if lost {
 		b.known, b.estimate = false, 0
 	} else {
 		b.joules, b.spans = b.joules/2+joules, b.spans/2+length
+		if length > 0 && idle <= length/2+5e-10 {
+			b.busyJ, b.busyS = b.busyJ/2+joules, b.busyS/2+length
+		}
 		if b.spans > 0 {
 			b.known, b.estimate = true, b.joules/b.spans
+			if b.busyS > 0 {
+				b.estimate = b.busyJ / b.busyS
+			}
 			b.estimate = max(0, b.estimate-b.debt/max(length, b.spans/2))
 		}
 	}

@@ -22,6 +22,7 @@ type ahead struct {
 	cpuTime time.Duration           // then
 	sum     sums                    // then
 	rates   [types][methods]float64 // µJ per ns
+	rated   bool                    // it is known what a CPU-second costs
 }
 
 // due reports whether the window is over.
@@ -42,6 +43,7 @@ func (a *ahead) next(now time.Time, cpuTime time.Duration, sum *sums, late bool)
 			a.rates[t][m] = 0
 			if !late && over > 0 && !a.at.IsZero() {
 				a.rates[t][m] = float64(sum[t][m]-a.sum[t][m]) / float64(over)
+				a.rated = a.rated || t == cpuType && a.rates[t][m] > 0
 			}
 		}
 	}
