@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -143,6 +144,9 @@ func TestTheProcess(t *testing.T) {
 		assert.Equal(t, "static", r.Source)
 		assert.Equal(t, "measured", r.Method)
 		assert.Equal(t, 100*time.Second, r.Duration)
+		assert.InDelta(t, 9300, r.EnergyLower, 30) // ± 7 %, as far as energy goes
+		assert.InDelta(t, 10_700, r.EnergyUpper, 30)
+		assert.InDelta(t, 1, r.PUE, 0)
 
 		energy := collect(t, reader, "carbon.energy", "hw.type")
 		assert.InDelta(t, 8000, energy["cpu"], 20)
@@ -158,7 +162,55 @@ func TestTheProcess(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.InDelta(t, 10_000, c.Report().Energy.Total(), 25, "nothing is added after the end")
 		assert.Equal(t, 100*time.Second, c.Report().Duration)
+		// A meter provider that is shut down later has the last of it; what was so then is gone.
+		energy = collect(t, reader, "carbon.energy", "hw.type")
+		assert.InDelta(t, c.Report().Energy.CPU, energy["cpu"], 1e-9)
+		assert.Empty(t, collect(t, reader, "carbon.grid.intensity", "carbon.grid.source"))
 	})
+}
+
+// What ends after the Monitor was shut down has used nothing since, as far as anybody knows.
+func TestTheEndIsTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := start(t, newMeter(100))
+		time.Sleep(time.Second)
+		_, task := c.Task(t.Context(), "task")
+		provider, exported := spans(t)
+		ctx, s := provider.Tracer("test").Start(t.Context(), "span")
+		_, done := c.Span(ctx)
+		time.Sleep(2 * time.Second) // of which each has half
+		require.NoError(t, c.Shutdown(t.Context()))
+		time.Sleep(10 * time.Second)
+		done()
+		s.End()
+		assert.InDelta(t, 100, task.End().Energy.Total(), 1e-6)
+		got := exported.GetSpans()
+		assert.InDelta(t, 100, values(&got[0])["carbon.energy"], 1e-6)
+		assert.Equal(t, "partial", values(&got[0])["carbon.coverage"])
+	})
+}
+
+// Two Monitors of one process would send its energy twice.
+func TestOnlyOneSends(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	meters := carbon.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	first, err := carbon.Start(meters)
+	require.NoError(t, err)
+	second, err := carbon.Start(meters)
+	require.ErrorContains(t, err, "another Monitor measures this process already")
+	x := 1.0
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+		x += 1 / x
+	}
+	require.Positive(t, x)
+	require.NoError(t, second.Shutdown(t.Context()))
+	require.NoError(t, first.Shutdown(t.Context()))
+	assert.InDelta(t, first.Report().Energy.CPU, collect(t, reader, "carbon.energy", "hw.type")["cpu"], 1e-9)
+	assert.Positive(t, second.Report().Energy.CPU, "it measures all the same")
+	third, err := carbon.Start(meters) // after the first has ended, its energy stays
+	require.NoError(t, err)
+	require.NoError(t, third.Shutdown(t.Context()))
+	assert.InDelta(t, first.Report().Energy.CPU+third.Report().Energy.CPU, collect(t, reader, "carbon.energy", "hw.type")["cpu"], 1e-9)
 }
 
 // 100 W: the outer task runs from 0 to 30 s, two inner ones at the same time from 10 to 20.
@@ -216,7 +268,7 @@ func TestASourceThatFails(t *testing.T) {
 		r := c.Report()
 		assert.InDelta(t, 3000, r.Energy.Total(), 15)
 		assert.InDelta(t, 10, r.Gap.Seconds(), 0.2)
-		assert.Contains(t, r.String(), "unknown for 10")
+		assert.Contains(t, r.String(), "not read for 10")
 	})
 }
 
@@ -267,7 +319,14 @@ func TestGramsPerUnit(t *testing.T) {
 		assert.True(t, ok)
 		assert.InDelta(t, 0.02, each, 0.0002) // 1 g for 50
 		assert.InDelta(t, 0.02, collect(t, reader, "carbon.sci", "carbon.sci.per")["inference"], 0.0002)
-		assert.Empty(t, collect(t, reader, "carbon.sci", "carbon.sci.per"), "no unit since")
+		assert.InDelta(t, 0.02, collect(t, reader, "carbon.sci", "carbon.sci.per")["inference"], 0.0002, "for another reader as well")
+		u.Add(math.Inf(1))
+		time.Sleep(30 * time.Second) // 0.3 g more, and 50 units: 1.3 g for 100
+		u.Add(50)
+		synctest.Wait()
+		assert.InDelta(t, 0.013, collect(t, reader, "carbon.sci", "carbon.sci.per")["inference"], 0.0002)
+		time.Sleep(3 * time.Minute)
+		assert.Empty(t, collect(t, reader, "carbon.sci", "carbon.sci.per"), "there was no unit in the last minutes")
 	})
 }
 
@@ -329,7 +388,7 @@ func TestWrongOptionsAreNamedAndTheRestWorks(t *testing.T) {
 	t.Setenv("OTELCARBON_IDLE", "mine")
 	c, err := carbon.Start(carbon.WithEnergySource(newMeter(1)), carbon.WithInterval(time.Hour), carbon.WithZone("FRR"),
 		carbon.WithBudget(carbon.Budget{Name: "b"}))
-	for _, w := range []string{"OTELCARBON_PUE", "OTELCARBON_IDLE", "interval of 1h0m0s: want 10ms to 1m0s", `"FRR"`, `budget "b": grams`} {
+	for _, w := range []string{"OTELCARBON_PUE", "OTELCARBON_IDLE", "interval of 1h0m0s: want 10ms to 1m0s", `WithZone: `, `"FRR"`, `budget "b": grams`} {
 		require.ErrorContains(t, err, w)
 	}
 	require.NotNil(t, c)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/internal/names"
@@ -50,8 +52,9 @@ type Amount struct {
 	Type   string // "cpu", "memory", "gpu" or "other"
 	Method string // "measured", "integrated" or "modelled"
 	Sensor string // "rapl", "model", … or what else fits carbon.sensor; may be ""
-	// Joules is since any origin, the same for all Readings. If it falls, that is taken as a
-	// Read that failed; if it stays there for three of them, as a counter that began anew.
+	// Joules is since any origin, the same for all Readings. If it falls, or an Amount of
+	// the Reading before is missing, that is taken as a Read that failed; if it stays so for
+	// three of them, as a counter that began anew, or is gone.
 	Joules float64
 }
 
@@ -77,15 +80,28 @@ const resets = 3
 // sound reports what is wrong with a Reading. A counter that began anew counts from there.
 func (m *Monitor) sound(r Reading) error {
 	var wrong error
+	found := 0
 	for i := range r.Amounts {
 		a := &r.Amounts[i]
+		if !slices.Contains(types(), a.Type) {
+			return fmt.Errorf("energy source: type %q: want one of %s", a.Type, strings.Join(types(), ", "))
+		}
+		if !slices.Contains(methods(), a.Method) {
+			return fmt.Errorf("energy source: %s: method %q: want one of %s", a.Type, a.Method, strings.Join(methods(), ", "))
+		}
 		if math.IsNaN(a.Joules) || math.IsInf(a.Joules, 0) {
 			return fmt.Errorf("energy source: %s: %v J: want a number", a.Type, a.Joules)
 		}
 		before, known := m.counted[kind{part: a.Type, method: a.Method}]
+		if known {
+			found++
+		}
 		if known && before-a.Joules > math.Abs(before)*rounding {
 			wrong = fmt.Errorf("energy source: %s: %v J after %v J: want what is drawn since always the same time", a.Type, a.Joules, before)
 		}
+	}
+	if wrong == nil && found < len(m.counted) {
+		wrong = fmt.Errorf("energy source: %d of %d amounts: what was told before is missing", found, len(m.counted))
 	}
 	if wrong == nil {
 		m.falls = 0
@@ -95,12 +111,24 @@ func (m *Monitor) sound(r Reading) error {
 		return wrong
 	}
 	m.falls = 0
+	counted := make(map[kind]float64, len(r.Amounts))
 	for i := range r.Amounts {
 		a := &r.Amounts[i]
 		key := kind{part: a.Type, method: a.Method}
-		m.counted[key] = min(m.counted[key], a.Joules)
+		if before, known := m.counted[key]; known {
+			counted[key] = min(before, a.Joules)
+		}
 	}
+	m.counted = counted
 	return nil
+}
+
+func types() []string {
+	return []string{names.HWTypeCPU, names.HWTypeMemory, names.HWTypeGPU, names.HWTypeOther}
+}
+
+func methods() []string {
+	return []string{names.MethodMeasured, names.MethodIntegrated, names.MethodModelled}
 }
 
 // rounding is by how much a sum of a source may fall because it is a float64.

@@ -3,6 +3,7 @@ package carbon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -71,7 +72,8 @@ var (
 // Forecast extrapolates from the steps that are done to all of them. Its range contains
 // the spread of the steps (at 95 %, as if they were independent), that of the power and
 // that of the intensity. With a source that forecasts (WithIntensity), the intensity is
-// that of the time that remains; it may go to the network, and honors ctx.
+// that of the time that remains; it may go to the network, and honors ctx. of is how many
+// steps there will be, those that are done included.
 func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 	if t == nil || t.t == nil {
 		return Forecast{}, ErrNoSteps
@@ -83,6 +85,9 @@ func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 	if s.n == 0 {
 		return Forecast{}, ErrNoSteps
 	}
+	if of < s.n {
+		return Forecast{}, fmt.Errorf("of %d steps %d are done: want how many there will be", of, s.n)
+	}
 	left := float64(max(0, of-s.n))
 	f := Forecast{Method: r.Method, Steps: s.n, Of: of, Remaining: time.Duration(left * s.meanS * float64(time.Second))}
 	spread := 0.0
@@ -93,7 +98,8 @@ func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 	}
 	more := left * s.mean
 	f.Energy = s.joules + more
-	f.EnergyLower, f.EnergyUpper = s.joules+max(0, more-spread), f.Energy+spread
+	off := math.Hypot(spread, (s.joules+more)*m.method.Load().Half)
+	f.EnergyLower, f.EnergyUpper = max(f.Energy-off, s.joules*(1-min(m.method.Load().Half, 1))), f.Energy+off
 
 	grams, half, known, err := m.ahead(ctx, f.Remaining)
 	if err != nil {

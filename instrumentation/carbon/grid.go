@@ -2,6 +2,8 @@ package carbon
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/otelcarbon/otelcarbon/intensity"
@@ -17,6 +19,7 @@ type grid struct {
 	own    bool // the source is ours
 	query  intensity.Query
 	pue    float64
+	steps  []string // by which the tables found the place
 	widths emission.Widths
 }
 
@@ -28,7 +31,11 @@ func newGrid(cfg *config) (*grid, error) {
 		return g, err
 	}
 	where := tables.Explain(cfg.place)
-	errs := []error{where.Err()} // an unknown place is told, and a wider one used
+	g.steps = where.Steps
+	var errs []error
+	if err := where.Err(); err != nil { // an unknown place is told, and a wider one used
+		errs = append(errs, fmt.Errorf("%s: %w", cfg.from, err))
+	}
 	if g.pue == 0 {
 		g.pue = max(where.PUE, 1)
 	}
@@ -47,6 +54,22 @@ func (g *grid) close() error {
 		return nil
 	}
 	return g.source.Close()
+}
+
+// describe tells which intensity holds now, and why.
+func (g *grid) describe() string {
+	if g == nil || g.handle == nil {
+		return "grid: nobody knows its intensity"
+	}
+	s := g.handle.Peek(time.Now())
+	if s == nil {
+		return "grid: its intensity is not known now"
+	}
+	text := fmt.Sprintf("grid: %.4g g/kWh of %s by %s, PUE %.4g", s.GramsPerKWh, s.Origin.ZoneServed, s.Origin.Provider, g.pue)
+	if g.own && len(g.steps) > 0 {
+		text += " (" + strings.Join(g.steps, "; ") + ")"
+	}
+	return text
 }
 
 // A price is what an amount of energy emitted, and with which intensity.

@@ -57,8 +57,7 @@ func (m *Monitor) register() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	var err error
-	m.registration, err = meter.RegisterCallback(m.observe, i.energy, i.emissions, i.lower, i.upper, i.gap, i.intensity, i.limit, i.used, i.sci)
+	_, err := meter.RegisterCallback(m.observe, i.energy, i.emissions, i.lower, i.upper, i.gap, i.intensity, i.limit, i.used, i.sci)
 	return err
 }
 
@@ -81,6 +80,9 @@ func (m *Monitor) observe(_ context.Context, o metric.Observer) error {
 		o.ObserveFloat64(i.upper, e.Upper, e.set)
 	}
 	o.ObserveFloat64(i.gap, m.unknown(m.end()).Seconds(), set(m.cfg.attrs))
+	if m.over { // what is so now is not known any more
+		return nil
+	}
 	if h := m.grid.handle; h != nil {
 		if s := h.Peek(time.Now()); s != nil {
 			o.ObserveFloat64(i.intensity, s.GramsPerKWh, set(m.describe(s)))
@@ -93,7 +95,7 @@ func (m *Monitor) observe(_ context.Context, o metric.Observer) error {
 		o.ObserveFloat64(i.used, s.Utilization, l.set)
 	}
 	for _, u := range m.units {
-		if each, ok := u.since(); ok {
+		if each, ok := u.recent(time.Now()); ok {
 			o.ObserveFloat64(i.sci, each, u.set)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,19 +21,19 @@ import (
 // Monitor measures this process until it is shut down. All methods are safe for
 // concurrent use, and work on a nil *Monitor: they do nothing and return zeros.
 type Monitor struct {
-	cfg    *config
-	grid   *grid
-	clock  *clock.Clock
-	table  *span.Table // spans that a span processor measures
-	source EnergySource
-	own    *ownEnergy // source, if it is ours
-	began  time.Time  // with the monotonic clock
+	cfg     *config
+	grid    *grid
+	clock   *clock.Clock
+	table   *span.Table // spans that a span processor measures
+	source  EnergySource
+	own     *ownEnergy // source, if it is ours
+	claimed bool       // it sends metrics that no other Monitor may send
+	began   time.Time  // with the monotonic clock
 
-	registration metric.Registration
-	cancel       context.CancelFunc
-	work         sync.WaitGroup
-	closed       atomic.Bool
-	instruments  instruments
+	cancel      context.CancelFunc
+	work        sync.WaitGroup
+	closed      atomic.Bool
+	instruments instruments
 
 	method  atomic.Pointer[span.How] // of the newest energy
 	zero    atomic.Int64             // what the wall clock says, in Unix ns, when ours is 0
@@ -102,12 +103,50 @@ func Start(opts ...Option) (*Monitor, error) {
 		}
 		m.work.Go(func() { m.run(ctx) })
 	}
-	errs = append(errs, m.register())
+	if m.own == nil || exports.claim(cfg.meters) {
+		errs = append(errs, m.register())
+		m.claimed = m.own != nil
+	} else {
+		errs = append(errs, errors.New("another Monitor measures this process already and sends its metrics: this one sends none, for they would be added up"))
+	}
 	return m, errors.Join(errs...)
 }
 
-// Shutdown takes a last reading, stops measuring and closes the energy source. Reports
-// stay what they were. It waits a second for a source that does not answer, and leaves
+// claims are the meter providers to which a Monitor sends the energy of this process.
+type claims struct {
+	mu    sync.Mutex
+	taken map[metric.MeterProvider]struct{}
+}
+
+//nolint:gochecknoglobals // it is about the process, which is global
+var exports claims
+
+// claim reports whether nobody sends to p yet.
+func (c *claims) claim(p metric.MeterProvider) bool {
+	if !reflect.TypeOf(p).Comparable() {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, taken := c.taken[p]; taken {
+		return false
+	}
+	if c.taken == nil {
+		c.taken = map[metric.MeterProvider]struct{}{}
+	}
+	c.taken[p] = struct{}{}
+	return true
+}
+
+// release lets another one send. What was sent stays, and it goes on from there.
+func (c *claims) release(p metric.MeterProvider) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.taken, p)
+}
+
+// Shutdown takes a last reading, stops measuring and closes the energy source. Reports and
+// counters stay what they were, also for a meter provider that is shut down later. It waits a second for a source that does not answer, and leaves
 // that open.
 func (m *Monitor) Shutdown(ctx context.Context) error {
 	if m == nil || m.closed.Swap(true) {
@@ -137,11 +176,11 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	case <-waiting.Done():
 		errs = append(errs, fmt.Errorf("energy source: it is left open, for it does not answer: %w", waiting.Err()))
 	}
-	if m.registration != nil {
-		errs = append(errs, m.registration.Unregister())
-	}
 	if m.grid != nil {
 		errs = append(errs, m.grid.close())
+	}
+	if m.claimed {
+		exports.release(m.cfg.meters)
 	}
 	return errors.Join(errs...)
 }
@@ -154,11 +193,21 @@ func (m *Monitor) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := m.sample(ctx, m.source.Read); err != nil && ctx.Err() == nil {
+			if err := m.regular(ctx); err != nil && ctx.Err() == nil {
 				otel.Handle(err)
 			}
 		}
 	}
+}
+
+// regular is sample, each interval.
+func (m *Monitor) regular(ctx context.Context) error {
+	if m.own == nil { // ours takes no time
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	return m.sample(ctx, m.source.Read)
 }
 
 // settled reads the source as exactly as it can.
@@ -272,7 +321,7 @@ func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Readin
 		err = m.sound(r)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil // it was asked to stop
 		}
 		m.clock.Miss(m.now())
@@ -319,7 +368,7 @@ func (m *Monitor) bookReading(r Reading, now time.Time) {
 	m.whole.add(used, from, at)
 	emitted := m.books.book(m.drew, from, at)
 	for _, u := range m.units {
-		u.add(emitted)
+		u.add(emitted, at)
 	}
 	m.spend(from, at, emitted)
 }

@@ -3,7 +3,6 @@ package carbon
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ type config struct {
 	source   EnergySource
 	grid     intensity.Source
 	place    intensity.Location
-	placed   bool // by an option
+	from     string // where place is from; "": from nowhere
 	attrs    []attribute.KeyValue
 	interval time.Duration
 	pue      float64
@@ -65,14 +64,16 @@ func WithIntensity(s intensity.Source) Option {
 }
 
 // WithZone says where the machine is: a grid zone ("US-MIDA-PJM"), a country ("FR"), a
-// subdivision ("US-VA") or a cloud region ("aws:eu-west-3").
+// subdivision ("US-VA") or a cloud region ("aws:eu-west-3"). The embedded tables know yearly
+// values of countries, of some subdivisions and of cloud regions; a zone without one has that of its
+// country, which Describe tells.
 func WithZone(zone string) Option {
-	return option(func(c *config) { c.place, c.placed = locationOf(zone), true })
+	return option(func(c *config) { c.place, c.from = locationOf(zone), "WithZone" })
 }
 
 // WithLocation says the same in fields.
 func WithLocation(l intensity.Location) Option {
-	return option(func(c *config) { c.place, c.placed = l, true })
+	return option(func(c *config) { c.place, c.from = l, "WithLocation" })
 }
 
 // WithEnergySource has the energy of the process come from s. Shutdown closes it.
@@ -174,8 +175,8 @@ func newConfig(opts []Option) (*config, error) {
 		c.refuse("interval of %v: want %v to %v", c.interval, shortestInterval, longestInterval)
 		c.interval = defaultInterval
 	}
-	if c.pue != 0 && (!(c.pue >= 1) || math.IsInf(c.pue, 0)) {
-		c.refuse("PUE of %v: want 1 or more", c.pue)
+	if c.pue != 0 && !possiblePUE(c.pue) {
+		c.refuse("PUE of %v: want 1 to %v", c.pue, mostPUE)
 		c.pue = 0
 	}
 	if c.idle > IdleByUsage {
@@ -185,27 +186,35 @@ func newConfig(opts []Option) (*config, error) {
 	return c, errors.Join(c.errs...)
 }
 
+// mostPUE is what no building reaches: the worst in Uptime Institute's surveys are at 3.
+const mostPUE = 10
+
+func possiblePUE(v float64) bool { return v >= 1 && v <= mostPUE }
+
 func (c *config) refuse(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf(format, args...))
 }
 
 // environment reads the variables. What cannot be is an error, and as if it were not set.
 func (c *config) environment() {
-	c.place, c.hostType = resourceLocation(os.Getenv(envResource))
+	if c.place, c.hostType = resourceLocation(os.Getenv(envResource)); c.place != (intensity.Location{}) {
+		c.from = envResource
+	}
 	if v := os.Getenv(envZone); v != "" {
-		c.place = locationOf(v)
+		c.place, c.from = locationOf(v), envZone
 	}
 	if v := os.Getenv(envPUE); v != "" {
 		pue, err := strconv.ParseFloat(v, 64)
-		if err != nil {
-			c.refuse("%s: %q is no number, such as 1.2", envPUE, v)
+		if err != nil || !possiblePUE(pue) {
+			c.refuse("%s: %q is no ratio from 1 to %v, such as 1.2", envPUE, v, mostPUE)
+			pue = 0
 		}
 		c.pue = pue
 	}
 	if v := os.Getenv(envInterval); v != "" {
 		d, err := time.ParseDuration(v)
-		if err != nil {
-			c.refuse("%s: %q is no duration, such as 100ms", envInterval, v)
+		if err != nil || d < shortestInterval || d > longestInterval {
+			c.refuse("%s: %q is no duration from %v to %v, such as 100ms", envInterval, v, shortestInterval, longestInterval)
 			d = defaultInterval
 		}
 		c.interval = d

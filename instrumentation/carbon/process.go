@@ -28,16 +28,17 @@ func openProcess(ctx context.Context, cfg *config) (EnergySource, error) {
 	return &ownEnergy{source: s}, nil
 }
 
-// Describe says, for people, what is counted and how, and what is not used and why; ""
-// where the energy is from a source of the program's own.
+// Describe says, for people, what is counted and how, what is not used and why, and with
+// which intensity of which place it is priced.
 func (m *Monitor) Describe() string {
 	if m == nil {
 		return ""
 	}
-	if o, ok := m.source.(*ownEnergy); ok {
-		return o.source.Describe()
+	grid := m.grid.describe()
+	if m.own != nil {
+		return m.own.source.Describe() + "; " + grid
 	}
-	return ""
+	return grid
 }
 
 func (o *ownEnergy) Read(ctx context.Context) (Reading, error) { return o.reading(o.source.Read(ctx)) }

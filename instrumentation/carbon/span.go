@@ -61,7 +61,7 @@ func (m *Monitor) Span(ctx context.Context, operation ...attribute.KeyValue) (co
 	ref := m.clock.Start(node, m.parentOf(in, id), began)
 	done := func() {
 		ended := m.now()
-		m.glance(ended)
+		m.glance(ended) //nolint:contextcheck // it waits for nothing
 		e, first := m.clock.End(ref, ended)
 		if !first {
 			return
@@ -116,7 +116,7 @@ func (m *Monitor) Price(r *span.Result) (u span.Use) {
 		return u
 	}
 	u.Priced, u.Grams, u.Intensity = true, p.Grams, p.intensity
-	u.Zone, u.Source = p.slot.Origin.ZoneServed, p.slot.Origin.Provider
+	u.Zone, u.Source, u.PUE = p.slot.Origin.ZoneServed, p.slot.Origin.Provider, m.grid.pue
 	u.Uncertainty = emission.Combine(half, p.slot.Spread.Half)
 	if p.Grams > 0 {
 		u.Uncertainty = p.Upper/p.Grams - 1
@@ -142,7 +142,7 @@ func (m *Monitor) StartSpan(ctx context.Context, s span.Named, id, parent span.I
 		owner = in.task
 	}
 	now := m.now()
-	m.glance(now)
+	m.glance(now) //nolint:contextcheck // it waits for nothing
 	m.table.Start(id, parent, in.ref, owner, now)
 }
 

@@ -22,19 +22,25 @@ type Report struct {
 	Start    time.Time
 	Duration time.Duration
 	Energy   Energy // J
+	// EnergyLower and EnergyUpper are the bounds between which the total is believed to
+	// lie, in J, by how it is known.
+	EnergyLower, EnergyUpper float64
 	// Emissions in g of CO2-equivalent, and the bounds between which they are believed
 	// to lie. They are 0 where nobody knows the grid; Priced says of how much of the
 	// energy the intensity was known, in J.
 	Emissions, Lower, Upper float64
 	Priced                  float64
 	Intensity               float64 // g/kWh, mean by energy
+	PUE                     float64 // what the building draws for each J, which is in Emissions and not in Energy
 	Zone, Source            string  // of the newest intensity
 	Method, Sensor          string  // of most of the newest energy
 	// Unattributed is the energy of the process that no span and no task got, in J: drawn
 	// while there was none or, with WithCPUWeights, by what belongs to none. It is 0 in
 	// the report of a task.
 	Unattributed float64
-	Gap          time.Duration // in which energy was not known
+	// Gap is how long energy was not read. What a counter counted meanwhile is in Energy
+	// once it is read again.
+	Gap time.Duration
 }
 
 // String is one line for people.
@@ -42,13 +48,17 @@ func (r Report) String() string {
 	name := cmp.Or(r.Name, "process")
 	out := fmt.Sprintf("%s: %s in %s (%s)", name, joules(r.Energy.Total()), r.Duration.Round(time.Millisecond), cmp.Or(r.Method, "unknown"))
 	if r.Source != "" {
-		out += fmt.Sprintf(", %s CO2e (%s to %s) at %.4g g/kWh, %s", grams(r.Emissions), grams(r.Lower), grams(r.Upper), r.Intensity, r.Source)
+		out += fmt.Sprintf(", %s CO2e (%s to %s) at %.4g g/kWh", grams(r.Emissions), grams(r.Lower), grams(r.Upper), r.Intensity)
+		if r.PUE > 1 {
+			out += fmt.Sprintf(" × PUE %.4g", r.PUE)
+		}
+		out += ", " + r.Source
 		if r.Zone != "" {
 			out += " " + r.Zone
 		}
 	}
 	if r.Gap > 0 {
-		out += fmt.Sprintf("; unknown for %s", r.Gap.Round(time.Millisecond))
+		out += fmt.Sprintf("; not read for %s", r.Gap.Round(time.Millisecond))
 	}
 	return out
 }
@@ -191,6 +201,7 @@ type tally struct {
 
 	counted float64 // J of the node that are in what follows
 	energy  Energy
+	half    float64 // J, of energy
 	emitted emission.Range
 	priced  float64
 	weight  float64 // Σ J × g/kWh
@@ -218,6 +229,7 @@ func (t *tally) add(used Energy, from, to time.Time) {
 	p := t.m.grid.price(from, to, sum, how.Half)
 	for ; t != nil; t = t.parent {
 		t.energy = t.energy.plus(used)
+		t.half += sum * how.Half // it is the same way each time: it does not average out
 		t.emitted.Add(p.Range)
 		t.priced += p.joules
 		t.weight += p.joules * p.intensity
@@ -233,6 +245,11 @@ func (t *tally) report(now time.Time) Report {
 		Name: t.name, Start: t.started, Duration: now.Sub(t.started), Energy: t.energy,
 		Emissions: t.emitted.Grams, Lower: t.emitted.Lower, Upper: t.emitted.Upper, Priced: t.priced,
 		Zone: t.zone, Source: t.source, Method: t.method, Sensor: t.sensor, Gap: t.m.unknown(now) - t.gapped,
+	}
+	total := t.energy.Total()
+	r.EnergyLower, r.EnergyUpper = max(total-t.half, 0), total+t.half
+	if t.m.grid != nil {
+		r.PUE = t.m.grid.pue
 	}
 	if t.priced > 0 {
 		r.Intensity = t.weight / t.priced

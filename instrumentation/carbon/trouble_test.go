@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -384,14 +386,16 @@ func TestChildren(t *testing.T) {
 	alone, err := carbon.Start()
 	require.NoError(t, err)
 	defer func() { require.NoError(t, alone.Shutdown(t.Context())) }()
-	both, err := carbon.Start(carbon.WithChildren())
+	both, err := carbon.Start(carbon.WithChildren(), carbon.WithMeterProvider(sdkmetric.NewMeterProvider()))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, both.Shutdown(t.Context())) }()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), asChild+"=1")
 	var told bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &told, os.Stderr
+	_, task := both.Task(t.Context(), "child")
 	require.NoError(t, cmd.Run())
+	ran := task.End()
 	var its carbon.Report
 	require.NoError(t, json.Unmarshal(told.Bytes(), &its))
 	time.Sleep(1100 * time.Millisecond) // a look at the machine
@@ -399,6 +403,61 @@ func TestChildren(t *testing.T) {
 	assert.Less(t, alone.Report().Energy.CPU, its.Energy.CPU/3, "the work of the child is not the parent's")
 	assert.Greater(t, both.Report().Energy.CPU, its.Energy.CPU/2)
 	assert.Less(t, both.Report().Energy.CPU, 3*its.Energy.CPU)
+	assert.Greater(t, ran.Energy.CPU, its.Energy.CPU/2, "of the task that waited for it")
+}
+
+// list is a source that says what it is told to.
+type list []carbon.Reading
+
+func (l *list) Read(context.Context) (carbon.Reading, error) {
+	r := (*l)[0]
+	if len(*l) > 1 {
+		*l = (*l)[1:]
+	}
+	return r, nil
+}
+
+func (*list) Close() error { return nil }
+
+// What is not there, or is nothing that is known, is no energy of 0.
+func TestWrongReadings(t *testing.T) {
+	cpu := func(j float64) carbon.Amount { return carbon.Amount{Type: "cpu", Method: "measured", Joules: j} }
+	gpu := func(j float64) carbon.Amount { return carbon.Amount{Type: "gpu", Method: "measured", Joules: j} }
+	of := func(a ...carbon.Amount) carbon.Reading { return carbon.Reading{Amounts: a} }
+	for name, c := range map[string]struct {
+		readings list // each second
+		want     string
+		joules   float64
+		gap      time.Duration
+	}{
+		"nothing for a second": {list{of(cpu(0)), of(), of(cpu(20)), of(cpu(30))}, "0 of 1 amounts", 30, 2 * time.Second},
+		// After three readings without it, its 5 J stand, and it begins anew with 7 J.
+		"a GPU is gone and comes back": {
+			list{of(cpu(0), gpu(0)), of(cpu(1), gpu(5)), of(cpu(2)), of(cpu(3)), of(cpu(4)), of(cpu(5)), of(cpu(6), gpu(7)), of(cpu(7), gpu(9))},
+			"1 of 2 amounts", 7 + 5 + 2, 3 * time.Second,
+		},
+		"an unknown type":   {list{of(cpu(0)), of(carbon.Amount{Type: "CPU", Method: "measured", Joules: 9})}, `type "CPU": want one of cpu, memory, gpu, other`, 0, 0},
+		"an unknown method": {list{of(cpu(0)), of(carbon.Amount{Type: "cpu", Method: "guessed", Joules: 9})}, `method "guessed": want one of measured, integrated, modelled`, 0, 0},
+		"no number":         {list{of(cpu(0)), of(cpu(math.NaN()))}, "want a number", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []error
+				otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { told = append(told, err) }))
+				n := len(c.readings)
+				m, err := carbon.Start(carbon.WithEnergySource(&c.readings), carbon.WithInterval(time.Second))
+				require.NoError(t, err)
+				time.Sleep(time.Duration(n) * time.Second)
+				require.NoError(t, m.Shutdown(t.Context()))
+				assert.InDelta(t, c.joules, m.Report().Energy.Total(), 1e-9)
+				require.NotEmpty(t, told)
+				require.ErrorContains(t, told[0], c.want)
+				if c.gap > 0 {
+					assert.Equal(t, c.gap, m.Report().Gap)
+				}
+			})
+		})
+	}
 }
 
 // The counter falls to 0 for one reading and comes back, at 10.1 s: that is none. At 20.15 s it

@@ -1,6 +1,9 @@
 package carbon
 
 import (
+	"math"
+	"time"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -9,18 +12,24 @@ import (
 )
 
 // A Unit counts what the program does: requests, inferences, jobs. carbon.sci is the
-// emissions of the process for each of them.
+// emissions of the process for each of them in the last one to two minutes; Grams is that
+// since Start.
 type Unit struct {
 	m    *Monitor
 	name string
 	set  metric.ObserveOption
 
-	// Since carbon.sci was told last. Monitor.mu guards them.
-	count float64
-	grams float64
+	// Of this minute and the one before. Monitor.mu guards them.
+	now, before minute
 	// In all.
 	units   float64
 	emitted float64
+}
+
+// minute is at least one: it ends when both are known.
+type minute struct {
+	count, grams float64
+	began        time.Time
 }
 
 // Unit returns the counter of a functional unit, the same for the same name. Its name is
@@ -42,14 +51,14 @@ func (m *Monitor) Unit(name string) *Unit {
 	return u
 }
 
-// Add counts n more units; less than 0 is ignored.
+// Add counts n more units. What is not a number above 0 is ignored.
 func (u *Unit) Add(n float64) {
-	if u == nil || !(n > 0) {
+	if u == nil || !(n > 0) || math.IsInf(n, 0) {
 		return
 	}
 	u.m.mu.Lock()
 	defer u.m.mu.Unlock()
-	u.count += n
+	u.now.count += n
 	u.units += n
 }
 
@@ -64,17 +73,29 @@ func (u *Unit) Grams() (float64, bool) {
 	return emission.SCI(u.emitted, 0, u.units)
 }
 
-func (u *Unit) add(r emission.Range) {
-	u.grams += r.Grams
+func (u *Unit) add(r emission.Range, at time.Time) {
 	u.emitted += r.Grams
+	u.now.grams += r.Grams
+	if u.now.began.IsZero() {
+		u.now.began = at
+	}
+	if at.Sub(u.now.began) >= time.Minute && u.now.count > 0 {
+		u.before, u.now = u.now, minute{began: at}
+	}
 }
 
-// since returns the emissions for each unit since the last call that had both.
-func (u *Unit) since() (float64, bool) {
-	each, ok := emission.SCI(u.grams, 0, u.count)
-	if ok && u.grams > 0 {
-		u.grams, u.count = 0, 0
-		return each, true
+// recent returns the emissions for each unit in the last one to two minutes in which there
+// were any; all readers are told the same.
+func (u *Unit) recent(at time.Time) (float64, bool) {
+	sum := u.now
+	if !u.before.began.IsZero() {
+		if u.now.count == 0 && at.Sub(u.now.began) > time.Minute {
+			return 0, false
+		}
+		sum.count, sum.grams = sum.count+u.before.count, sum.grams+u.before.grams
 	}
-	return 0, false
+	if !(sum.grams > 0) {
+		return 0, false
+	}
+	return emission.SCI(sum.grams, 0, sum.count)
 }

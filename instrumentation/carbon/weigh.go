@@ -28,6 +28,8 @@ const (
 	most = 4 * crowd
 	// Who else holds the profiler is left alone for a while: a profiler that runs all the
 	// time begins anew now and then, and should not find us there.
+	// few is how many times less of a span is not worth a word.
+	few                      = 20
 	firstPause, longestPause = 5 * time.Second, time.Minute
 )
 
@@ -45,6 +47,7 @@ type weigher struct {
 	groups map[string]*cputime.Group
 	these  []*work // of items
 	deltas []float64
+	spans  []int64 // ns
 
 	mu      sync.Mutex // after Monitor.mu
 	works   map[string]*work
@@ -77,7 +80,8 @@ type work struct {
 	kept    Energy  // of those and what came since, what stays
 	given   Energy  // by samples
 	off2    float64 // square of what given may be off by, J²
-	sampled bool
+	sampled int64   // ns of it in windows with samples
+	evenly  int64   // and without
 
 	ended   bool
 	energy  clock.Energy // then
@@ -180,12 +184,16 @@ func (w *weigher) finish(k *work) {
 	k.kept = k.kept.plus(w.mix.times(max(k.energy.Joules-k.settled, 0)))
 	e := k.energy
 	e.Joules = k.kept.Total() + k.given.Total()
-	if k.sampled && e.Coverage == clock.Interpolated {
+	if k.sampled > k.evenly && e.Coverage == clock.Interpolated {
 		e.Coverage, e.Off = clock.Settled, 0
 	}
 	k.told = true
-	if k.result, k.known = w.m.result(e, k.began, k.end); k.sampled {
-		k.result.Sampled, k.result.Off = true, math.Sqrt(k.off2)
+	k.result, k.known = w.m.result(e, k.began, k.end)
+	switch off := math.Sqrt(k.off2); {
+	case k.sampled > few*k.evenly:
+		k.result.Sampled, k.result.Off = span.ByCPU, off
+	case few*k.sampled > k.evenly:
+		k.result.Sampled, k.result.Off = span.Partly, math.Hypot(off, k.result.Off)
 	}
 	delete(w.works, k.label)
 }
@@ -333,7 +341,7 @@ func (w *weigher) divide(over bool) (ended []*work) {
 	defer w.mu.Unlock()
 	now := m.now()
 	from, to := m.wall(w.began), m.wall(now)
-	w.items, w.these, w.deltas = w.items[:0], w.these[:0], w.deltas[:0]
+	w.items, w.these, w.deltas, w.spans = w.items[:0], w.these[:0], w.deltas[:0], w.spans[:0]
 	met, named := 0.0, 0.0
 	for _, n := range w.counts {
 		met += float64(n)
@@ -355,8 +363,8 @@ func (w *weigher) divide(over bool) (ended []*work) {
 		delta := max(e.Joules-k.settled, 0)
 		given += delta
 		k.settled += delta
-		w.these, w.deltas = append(w.these, k), append(w.deltas, delta)
-		w.items = append(w.items, cputime.Item{Group: k.group, Samples: n, Time: float64(end-max(k.began, w.began)) / (1e9 / cputime.PerSecond)})
+		w.these, w.deltas, w.spans = append(w.these, k), append(w.deltas, delta), append(w.spans, max(end-max(k.began, w.began), 0))
+		w.items = append(w.items, cputime.Item{Group: k.group, Samples: n, Time: float64(w.spans[len(w.spans)-1]) / (1e9 / cputime.PerSecond)})
 	}
 	nobody := m.clock.Totals(now).Unattributed
 	cpu := w.drew
@@ -383,7 +391,9 @@ func (w *weigher) divide(over bool) (ended []*work) {
 			stays = gpus.times(w.deltas[i] * (1 - share))
 			gets = cpu.times(each * w.items[i].Share)
 			k.off2 += each * each * w.items[i].Off * w.items[i].Off
-			k.sampled = true
+			k.sampled += w.spans[i]
+		} else {
+			k.evenly += w.spans[i]
 		}
 		k.kept, k.given = k.kept.plus(stays), k.given.plus(gets)
 		if k.self {

@@ -152,7 +152,7 @@ func TestDivideAWindow(t *testing.T) {
 		assert.InDelta(t, 110, b.balance(), 1e-9)
 		r := b.m.Report()
 		assert.InDelta(t, 10, r.Unattributed, 1e-9, "1 J a sample")
-		assert.True(t, b.all[1].Sampled)
+		assert.Equal(t, span.ByCPU, b.all[1].Sampled)
 		// ± 2·√91·(100/102.22) samples.
 		assert.InDelta(t, 18.66, b.all[1].Off, 0.05)
 		require.NoError(t, b.m.Shutdown(t.Context()))
@@ -173,7 +173,7 @@ func TestAWindowWithoutSamples(t *testing.T) {
 		b.cut(nil, 0, true)
 		assert.InDelta(t, 100, b.all[1].Joules, 1e-9)
 		assert.InDelta(t, 100, b.all[2].Joules, 1e-9)
-		assert.False(t, b.all[1].Sampled)
+		assert.Equal(t, span.Evenly, b.all[1].Sampled)
 		assert.Zero(t, b.m.Report().Unattributed)
 		require.NoError(t, b.m.Shutdown(t.Context()))
 	})

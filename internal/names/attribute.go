@@ -29,6 +29,7 @@ const (
 	AttrEmissions     = "carbon.emissions"      // g, of the span itself without its children
 	AttrGridIntensity = "carbon.grid.intensity" // g/(kW.h)
 	AttrUncertainty   = "carbon.uncertainty"    // relative half-width of the range
+	AttrPUE           = "carbon.pue"            // the PUE in carbon.emissions, if it is not 1
 	AttrCoverage      = "carbon.coverage"       // one of the Coverage values; none: all of it was read
 	AttrAttribution   = "carbon.attribution"    // one of the Attribution values; none: evenly
 )
@@ -39,9 +40,11 @@ const (
 	CoveragePartial      = "partial"      // of some of its time nothing is known: it used more than it says
 )
 
-// AttributionCPU is the value of carbon.attribution of what was divided by samples of CPU
-// time.
-const AttributionCPU = "cpu"
+// Values of carbon.attribution.
+const (
+	AttributionCPU   = "cpu"   // divided by samples of CPU time
+	AttributionMixed = "mixed" // some of it: for the rest of the time there were none
+)
 
 // Attributes of resources, from the semantic conventions.
 const (

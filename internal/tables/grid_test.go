@@ -130,6 +130,7 @@ func TestZone(t *testing.T) {
 
 func TestZoneProblemSaysWhatWouldBeRight(t *testing.T) {
 	require.NoError(t, Zones().Problem("DE"))
+	require.EqualError(t, Zones().Problem("uk"), `zone "uk" is unknown: did you mean GB?`)
 	require.EqualError(t, Zones().Problem("US-MIDA-PJN"), `zone "US-MIDA-PJN" is unknown: did you mean US-MIDA-PJM?`)
 	require.EqualError(t, Zones().Problem("MX-BC"), `zone "MX-BC" is retired: use a current zone of the same country: MX`)
 	require.EqualError(t, Zones().Problem("IQ-KUR"), `zone "IQ-KUR" is retired: use a current zone of the same country: IQ`)

@@ -101,6 +101,12 @@ func (t *ZoneTable) Problem(key string) error {
 }
 
 func (t *ZoneTable) nearest(key string) string {
+	switch strings.ToUpper(key) { // codes that are in use for countries that ISO 3166 calls otherwise
+	case "UK":
+		return "GB"
+	case "EL":
+		return "GR"
+	}
 	return nearest(strings.ToUpper(key), func(yield func(string) bool) {
 		for i := range t.rows {
 			if !t.rows[i].Retired && !yield(t.rows[i].Key) {

@@ -178,7 +178,7 @@ func (c *Clock) leave(n *Node) {
 func (c *Clock) setLeaves(n uint64) {
 	if n != c.leaves {
 		c.divided()
-		if few := uint32(min(n, 2)); few != c.crowd.Load() { //nolint:gosec // 2
+		if few := uint32(min(n, 2)); few != c.crowd.Load() {
 			c.crowd.Store(few)
 		}
 		c.leaves = n

@@ -61,8 +61,18 @@ type Result struct {
 	Began, Ended int64
 	How          *How
 	Coverage     clock.Coverage
-	Sampled      bool // it goes by samples of CPU time
+	Sampled      Sampled
 }
+
+// Sampled is how much of something goes by samples of CPU time.
+type Sampled uint8
+
+// None of it, some of it, nearly all of it.
+const (
+	Evenly Sampled = iota
+	Partly
+	ByCPU
+)
 
 // How is how the energy of a process is known.
 type How struct {
@@ -97,13 +107,14 @@ type Use struct {
 	Grams        float64
 	Intensity    float64 // g/kWh
 	Zone, Source string
+	PUE          float64
 	Uncertainty  float64 // relative half-width of the range
 	Coverage     clock.Coverage
-	Sampled      bool
+	Sampled      Sampled
 }
 
 // Attributes is how many attributes a Use has at most.
-const Attributes = 9
+const Attributes = 10
 
 // Append appends the attributes for u, the most important ones first.
 func (u *Use) Append(to []attribute.KeyValue) []attribute.KeyValue {
@@ -122,7 +133,12 @@ func (u *Use) Append(to []attribute.KeyValue) []attribute.KeyValue {
 		if u.Source != "" {
 			to = append(to, attribute.String(names.AttrGridSource, u.Source))
 		}
-		to = append(to, attribute.Float64(names.AttrUncertainty, u.Uncertainty))
+		if u.PUE > 1 {
+			to = append(to, attribute.Float64(names.AttrPUE, u.PUE))
+		}
+		if u.Joules > 0 { // a range is relative to it
+			to = append(to, attribute.Float64(names.AttrUncertainty, u.Uncertainty))
+		}
 	}
 	switch u.Coverage {
 	case clock.Settled:
@@ -131,7 +147,11 @@ func (u *Use) Append(to []attribute.KeyValue) []attribute.KeyValue {
 	case clock.Partial:
 		to = append(to, attribute.String(names.AttrCoverage, names.CoveragePartial))
 	}
-	if u.Sampled {
+	switch u.Sampled {
+	case Evenly:
+	case Partly:
+		to = append(to, attribute.String(names.AttrAttribution, names.AttributionMixed))
+	case ByCPU:
 		to = append(to, attribute.String(names.AttrAttribution, names.AttributionCPU))
 	}
 	return to

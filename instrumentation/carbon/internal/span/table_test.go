@@ -247,11 +247,11 @@ func TestAttributesOfUse(t *testing.T) {
 	if got := keys(u); !slices.Equal(got, []attribute.Key{"carbon.energy", "carbon.method"}) {
 		t.Errorf("without a price: %v", got)
 	}
-	u.Priced, u.Coverage, u.Sampled = true, clock.Partial, true
+	u.PUE, u.Priced, u.Coverage, u.Sampled = 1.3, true, clock.Partial, ByCPU
 	if got := keys(u); len(got) != Attributes || got[2] != "carbon.emissions" {
 		t.Errorf("with a price: %v", got)
 	}
-	u.Method, u.Zone, u.Source, u.Coverage, u.Sampled = "", "", "", clock.Settled, false
+	u.PUE, u.Method, u.Zone, u.Source, u.Coverage, u.Sampled = 1, "", "", "", clock.Settled, Evenly
 	if got := keys(u); !slices.Equal(got, []attribute.Key{"carbon.energy", "carbon.emissions", "carbon.grid.intensity", "carbon.uncertainty"}) {
 		t.Errorf("what is not known: %v", got)
 	}
