@@ -57,7 +57,7 @@ type limit struct {
 	set   metric.ObserveOption
 }
 
-func (m *Monitor) budget(b Budget) (*limit, error) {
+func (m *Monitor) budget(b Budget, spent func()) (*limit, error) {
 	thresholds, quiet := b.Thresholds, false
 	if thresholds != nil && !slices.Contains(thresholds, 100) { // who waits for the end waits for 100 %
 		thresholds, quiet = append(slices.Clone(thresholds), 100), true
@@ -68,7 +68,7 @@ func (m *Monitor) budget(b Budget) (*limit, error) {
 	}
 	attrs := append([]attribute.KeyValue{}, m.cfg.attrs...)
 	l := &limit{
-		Budget: one, name: b.Name, tell: b.OnThreshold, quiet: quiet,
+		Budget: one, name: b.Name, tell: b.OnThreshold, quiet: quiet, spent: spent,
 		set: metric.WithAttributeSet(attribute.NewSet(append(attrs, attribute.String(names.AttrBudgetName, b.Name))...)),
 	}
 	m.mu.Lock()
@@ -84,20 +84,17 @@ func (m *Monitor) budget(b Budget) (*limit, error) {
 
 // Within returns a context that is canceled when the budget is spent, with ErrBudgetSpent
 // as its cause, for what is to stop then. It counts from now on, whatever was emitted
-// before. Call the function when the work is done. A budget that is wrong cancels nothing
-// and is an error.
+// before. Call the function when the work is done. A budget that is wrong, or has the name of
+// another one that runs, cancels nothing and is an error.
 func (m *Monitor) Within(ctx context.Context, b Budget) (context.Context, context.CancelFunc, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if m == nil || m.closed.Load() {
 		return ctx, func() { cancel(nil) }, nil
 	}
-	l, err := m.budget(b)
+	l, err := m.budget(b, func() { cancel(ErrBudgetSpent) })
 	if err != nil {
 		return ctx, func() { cancel(nil) }, err
 	}
-	m.mu.Lock()
-	l.spent = func() { cancel(ErrBudgetSpent) }
-	m.mu.Unlock()
 	return ctx, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -119,7 +119,7 @@ func (m *Monitor) sound(r Reading) error {
 			counted[key] = min(before, a.Joules)
 		}
 	}
-	m.counted = counted
+	m.counted, m.anew = counted, true
 	return nil
 }
 

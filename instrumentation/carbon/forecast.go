@@ -33,14 +33,20 @@ func (t *Task) Step() {
 	if s.n == 0 {
 		s.last = t.t.started
 	}
-	total := t.t.energy.Total()
-	if e, ok := m.clock.Read(t.t.ref, int64(now.Sub(m.began))); ok {
-		total += max(0, e.Joules-t.t.counted)
-	}
+	total := max(t.t.energy.Total()+t.t.ahead(now), s.joules) // what was weighed meanwhile may be less
 	s.n++
 	s.mean, s.m2 = welford(s.n, s.mean, s.m2, total-s.joules)
 	s.meanS, s.m2S = welford(s.n, s.meanS, s.m2S, now.Sub(s.last).Seconds())
 	s.joules, s.last = total, now
+}
+
+// ahead is what the task has and is not in its energy yet, in J.
+func (t *tally) ahead(now time.Time) float64 {
+	e, ok := t.m.clock.Read(t.ref, int64(now.Sub(t.m.began)))
+	if !ok {
+		return 0
+	}
+	return max(0, e.Joules-t.counted)
 }
 
 func welford(n int, mean, m2, x float64) (float64, float64) {
@@ -80,7 +86,9 @@ func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 	}
 	m := t.t.m
 	m.mu.Lock()
-	s, r := t.t.steps, t.t.report(time.Now())
+	now := time.Now()
+	s, r := t.t.steps, t.t.report(now)
+	unpriced := min(t.t.ahead(now), max(s.joules-r.Energy.Total(), 0)) // of the steps
 	m.mu.Unlock()
 	if s.n == 0 {
 		return Forecast{}, ErrNoSteps
@@ -113,6 +121,9 @@ func (t *Task) Forecast(ctx context.Context, of int) (Forecast, error) {
 	ahead := emission.Around(emission.Grams(more, m.grid.pue, grams), math.Hypot(width, emission.Combine(m.method.Load().Half, half)))
 	all := emission.Range{Grams: r.Emissions, Lower: r.Lower, Upper: r.Upper}
 	all.Add(ahead)
+	if p := m.grid.price(now, now, unpriced, m.method.Load().Half); p.slot != nil {
+		all.Add(p.Range)
+	}
 	f.Emissions, f.Lower, f.Upper = all.Grams, all.Lower, all.Upper
 	return f, nil
 }

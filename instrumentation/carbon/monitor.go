@@ -33,6 +33,7 @@ type Monitor struct {
 	cancel      context.CancelFunc
 	work        sync.WaitGroup
 	closed      atomic.Bool
+	hangs       atomic.Bool // the source does, and somebody was told
 	instruments instruments
 
 	method  atomic.Pointer[span.How] // of the newest energy
@@ -46,8 +47,10 @@ type Monitor struct {
 	mu      sync.Mutex
 	first   time.Time // of the first reading; zero: there was none
 	last    time.Time // of the newest
+	told    time.Time // when it was, as the source says
 	counted map[kind]float64
 	glances int64 // when they would have come, had they been apart
+	anew    bool  // the newest reading began anew: what was drawn before it is lost
 	falls   int   // readings in a row that were below those before
 	drew    []drawn
 	ratio   Energy // parts of the newest energy, of 1
@@ -60,16 +63,22 @@ type Monitor struct {
 	telling bool     // somebody does
 	units   []*Unit
 	whole   *tally
+	dropped float64 // J of spans that nobody ended, and that are in no task
 	running map[*tally]struct{}
 }
 
 // Start begins to measure. What is wrong with the options or the environment, and what
 // cannot be opened, is in the error; the Monitor works as far as it can all the same, and
-// is never nil.
+// is never nil. It waits a second for the first reading of a source of the program's own.
+//
+// Have one in a process: a second one sends no metrics to the same provider, unless it has
+// a source of its own, whose energy is added to that of the first.
 func Start(opts ...Option) (*Monitor, error) {
 	cfg, err := newConfig(opts)
 	c := clock.New(0)
 	m := &Monitor{cfg: cfg, clock: c, table: span.NewTable(c, span.DefaultLimit), began: time.Now(), running: make(map[*tally]struct{}), counted: make(map[kind]float64), reading: make(chan struct{}, 1)}
+	m.table.OnDrop(m.drop)
+	c.Reach(max(2*int64(time.Second), 2*int64(cfg.interval)))
 	m.zero.Store(m.began.UnixNano())
 	m.method.Store(&span.How{Method: names.MethodModelled, Half: emission.DefaultWidths().Power(names.MethodModelled, "")})
 	if cfg.disabled {
@@ -92,12 +101,14 @@ func Start(opts ...Option) (*Monitor, error) {
 	m.books.init(m.grid)
 	m.whole = m.tally("")
 	for _, b := range cfg.budgets {
-		_, err := m.budget(b)
+		_, err := m.budget(b, nil)
 		errs = append(errs, err)
 	}
 	if m.source != nil {
 		errs = append(errs, m.soon(ctx, m.source.Read))
-		if cfg.weights {
+		if cfg.weights && !exports.weigh() {
+			errs = append(errs, errors.New("another Monitor shares by CPU time already, with labels that goroutines have one of: this one shares evenly"))
+		} else if cfg.weights {
 			m.weigh = newWeigher(m)
 			m.work.Go(func() { m.weigh.run(ctx) })
 		}
@@ -114,8 +125,24 @@ func Start(opts ...Option) (*Monitor, error) {
 
 // claims are the meter providers to which a Monitor sends the energy of this process.
 type claims struct {
-	mu    sync.Mutex
-	taken map[metric.MeterProvider]struct{}
+	mu     sync.Mutex
+	taken  map[metric.MeterProvider]struct{}
+	weighs bool // somebody labels goroutines
+}
+
+// weigh reports whether nobody labels goroutines yet.
+func (c *claims) weigh() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.weighs
+	c.weighs = true
+	return !before
+}
+
+func (c *claims) unweigh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.weighs = false
 }
 
 //nolint:gochecknoglobals // it is about the process, which is global
@@ -146,35 +173,41 @@ func (c *claims) release(p metric.MeterProvider) {
 }
 
 // Shutdown takes a last reading, stops measuring and closes the energy source. Reports and
-// counters stay what they were, also for a meter provider that is shut down later. It waits a second for a source that does not answer, and leaves
-// that open.
+// counters stay what they were, also for a meter provider that is shut down later. It waits
+// a second for what does not answer, and a tenth of that if ctx is over.
 func (m *Monitor) Shutdown(ctx context.Context) error {
 	if m == nil || m.closed.Swap(true) {
 		return nil
 	}
+	wait := patience
+	if ctx.Err() != nil {
+		wait = short
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
+	defer cancel()
 	var errs []error
 	if m.source != nil {
-		errs = append(errs, m.soon(ctx, m.settled), m.Flush(ctx))
+		errs = append(errs, m.soon(last, m.settled), m.Flush(last))
 	}
 	m.mu.Lock()
 	m.gap, m.missing, m.over = m.unknown(time.Now()), time.Time{}, true
 	m.clock.Miss(m.now()) // what ends from now on is not known to have drawn anything since
 	m.mu.Unlock()
 	m.cancel()
-	done := make(chan struct{})
+	closed := make(chan error, 1)
 	go func() {
 		m.work.Wait()
-		close(done)
-	}()
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case <-done:
+		m.reading <- struct{}{} // and it stays so: nobody reads what is closed
 		if m.source != nil {
-			errs = append(errs, m.source.Close())
+			closed <- m.source.Close()
 		}
-	case <-waiting.Done():
-		errs = append(errs, fmt.Errorf("energy source: it is left open, for it does not answer: %w", waiting.Err()))
+		close(closed)
+	}()
+	select {
+	case err := <-closed:
+		errs = append(errs, err)
+	case <-time.After(wait):
+		errs = append(errs, errors.New("energy source: it does not answer, and is closed when it does"))
 	}
 	if m.grid != nil {
 		errs = append(errs, m.grid.close())
@@ -182,11 +215,18 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	if m.claimed {
 		exports.release(m.cfg.meters)
 	}
+	if m.weigh != nil {
+		exports.unweigh()
+	}
 	return errors.Join(errs...)
 }
 
 func (m *Monitor) run(ctx context.Context) {
-	tick := time.NewTicker(m.cfg.interval)
+	interval := m.cfg.interval
+	if m.own != nil {
+		interval = min(interval, longestOwn)
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -194,7 +234,7 @@ func (m *Monitor) run(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := m.regular(ctx); err != nil && ctx.Err() == nil {
-				otel.Handle(err)
+				handle(err)
 			}
 		}
 	}
@@ -202,12 +242,18 @@ func (m *Monitor) run(ctx context.Context) {
 
 // regular is sample, each interval.
 func (m *Monitor) regular(ctx context.Context) error {
-	if m.own == nil { // ours takes no time
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
-		defer cancel()
+	if m.own == nil {
+		return m.soon(ctx, m.source.Read)
 	}
-	return m.sample(ctx, m.source.Read)
+	return m.sample(ctx, m.source.Read) // ours takes no time
+}
+
+// near is for when energy of children may be due: ours looks at the machine then.
+func (m *Monitor) near(ctx context.Context) (Reading, error) {
+	if m.own != nil {
+		return m.own.Near(ctx)
+	}
+	return m.source.Read(ctx)
 }
 
 // settled reads the source as exactly as it can.
@@ -222,16 +268,6 @@ func (m *Monitor) settled(ctx context.Context) (Reading, error) {
 
 // now is the time of our clock, in ns.
 func (m *Monitor) now() int64 { return int64(time.Since(m.began)) }
-
-// moment is when something ended that ends now and of which somebody says when, to spare
-// a look at the clock. Who says what cannot be is not believed.
-func (m *Monitor) moment(at time.Time) int64 {
-	ns := int64(at.Sub(m.began))
-	if since := ns - m.ticked.Load(); since >= 0 && since < 2*int64(m.cfg.interval) {
-		return ns
-	}
-	return m.now()
-}
 
 // wall is what the wall clock says at a time of our clock, as of the newest reading: it may
 // have been set since Start.
@@ -297,6 +333,9 @@ func (m *Monitor) soon(ctx context.Context, read func(context.Context) (Reading,
 	case err := <-done:
 		return err
 	case <-ctx.Done():
+		if m.hangs.Swap(true) { // it was told
+			return nil
+		}
 		return fmt.Errorf("energy source: no reading yet: %w", ctx.Err())
 	}
 }
@@ -304,6 +343,9 @@ func (m *Monitor) soon(ctx context.Context, read func(context.Context) (Reading,
 // sample reads the source and books what was drawn since the last time. The error is the
 // first of those that follow each other.
 func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Reading, error)) error {
+	if ctx.Err() != nil {
+		return nil
+	}
 	select {
 	case m.reading <- struct{}{}:
 		defer func() { <-m.reading }()
@@ -311,6 +353,7 @@ func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Readin
 		return nil // it was asked to stop
 	}
 	r, err := guarded(ctx, read)
+	m.hangs.Store(false)
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -339,7 +382,14 @@ func (m *Monitor) sample(ctx context.Context, read func(context.Context) (Readin
 
 // bookReading books what was drawn since the last reading.
 func (m *Monitor) bookReading(r Reading, now time.Time) {
+	if !r.At.IsZero() && r.At.Equal(m.told) {
+		return // it has nothing new
+	}
+	m.told = r.At
 	at := m.taken(r.At, now)
+	if late := at.Sub(m.last); m.missing.IsZero() && !m.first.IsZero() && late > patience+2*m.cfg.interval {
+		m.missing = m.last
+	}
 	if !m.missing.IsZero() {
 		m.gap += max(at.Sub(m.missing), 0)
 		m.missing = time.Time{}
@@ -359,12 +409,16 @@ func (m *Monitor) bookReading(r Reading, now time.Time) {
 	from := at.Add(-took) // which is not m.last if the wall clock was set
 	m.last = at
 	used := m.mix(m.drew)
-	m.clock.Book(used.Total(), tick)
+	if m.anew {
+		m.clock.BookPart(used.Total(), tick)
+		m.anew = false
+	} else {
+		m.clock.Book(used.Total(), tick)
+	}
 	if m.weigh != nil {
 		m.weigh.book(used)
-	} else {
-		m.tick(from, at)
 	}
+	m.tick(from, at)
 	m.whole.add(used, from, at)
 	emitted := m.books.book(m.drew, from, at)
 	for _, u := range m.units {
@@ -411,10 +465,16 @@ func (m *Monitor) next() func() {
 	return f
 }
 
+// handle tells of an error that is nobody's answer.
+func handle(err error) {
+	defer func() { _ = recover() }() // of a handler that cannot be told
+	otel.Handle(err)
+}
+
 func callForeign(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			otel.Handle(fmt.Errorf("a function of the program: panic: %v", p))
+			handle(fmt.Errorf("a function of the program: panic: %v", p))
 		}
 	}()
 	f()

@@ -102,7 +102,8 @@ func WithAttributes(attrs ...attribute.KeyValue) Option {
 	return option(func(c *config) { c.attrs = append(c.attrs, attrs...) })
 }
 
-// WithInterval says how often energy is read, from 10 ms to 1 min; 100 ms if left out.
+// WithInterval says how often energy is read, from 10 ms to 1 min; 100 ms if left out. Where
+// there is no source of the program's own, it is read each 10 s at least.
 func WithInterval(d time.Duration) Option {
 	return option(func(c *config) { c.interval = d })
 }
@@ -136,16 +137,18 @@ func WithChildren() Option { return option(func(c *config) { c.children = true }
 // of the runtime samples it, 100 times in a CPU-second, and each span and task labels its
 // goroutine and those that it starts.
 //
-// Package spanprocessor passes spans on up to a second later then; Task.End takes some
+// Package spanprocessor passes spans on about a second later then; Task.End takes some
 // milliseconds. Spans of Monitor.Span, which are to be known at once, share evenly as
-// before, and so does what GPUs draw. A program has one CPU profiler: while another holds
-// it, all is shared evenly, and PauseCPUWeights leaves it to others.
+// before, and so do Monitor.Measure, which has no context, and what GPUs draw. A program has one CPU profiler: while another holds
+// it, all is shared evenly, and PauseCPUWeights leaves it to others. What to know of labels is
+// in instrumentation/README.md. One Monitor of a process can do it.
 func WithCPUWeights() Option { return option(func(c *config) { c.weights = true }) }
 
 const (
 	defaultInterval  = 100 * time.Millisecond
 	shortestInterval = 10 * time.Millisecond
 	longestInterval  = time.Minute
+	longestOwn       = 10 * time.Second // counters wrap: process.Longest
 )
 
 // Environment variables, for what no option says.

@@ -56,10 +56,15 @@ func (o *ownEnergy) reading(r process.Reading, err error) (Reading, error) {
 		counts = counts || a.Now
 		o.amounts = append(o.amounts, Amount{Type: a.Type, Method: string(a.Method), Sensor: a.Sensor, Joules: a.Energy.Joules()})
 	}
-	if err != nil && !counts {
+	if err != nil && (!counts || r.Waits > 0) { // what is still read comes with the rest
 		return Reading{}, err
 	}
 	return Reading{At: r.At, Amounts: o.amounts}, nil
+}
+
+// Near is Settle, unless there was a look a moment ago.
+func (o *ownEnergy) Near(ctx context.Context) (Reading, error) {
+	return o.reading(o.source.Near(ctx))
 }
 
 // Glance is a reading for the time between two others. It costs a microsecond or two.

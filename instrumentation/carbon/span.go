@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -147,11 +146,11 @@ func (m *Monitor) StartSpan(ctx context.Context, s span.Named, id, parent span.I
 }
 
 // EndSpan is for package spanprocessor.
-func (m *Monitor) EndSpan(id span.ID, at time.Time, r *span.Result, w span.Waiter) span.State {
+func (m *Monitor) EndSpan(id span.ID, r *span.Result, w span.Waiter) span.State {
 	if m == nil {
 		return span.Unknown
 	}
-	now := m.moment(at)
+	now := m.now()
 	m.glance(now)
 	e, ok := m.table.End(id, now)
 	if !ok {
@@ -169,6 +168,20 @@ func (m *Monitor) EndSpan(id span.ID, at time.Time, r *span.Result, w span.Waite
 		return span.Unknown
 	}
 	return span.Known
+}
+
+// drop takes what a span had used that nobody ends any more.
+func (m *Monitor) drop(owner any, e span.Ended) {
+	switch o := owner.(type) {
+	case *work:
+		m.weigh.drop(o, e)
+	case *tally:
+		o.span(e.Energy.Joules, m.wall(e.Began), m.wall(e.Ended))
+	default:
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.dropped += e.Energy.Joules
+	}
 }
 
 // Flush is for package spanprocessor.

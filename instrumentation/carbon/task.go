@@ -95,6 +95,11 @@ type Task struct{ t *tally }
 // it: its report contains what they use, what spans use from their end on. Tasks may
 // overlap; they share the energy while they do. End it.
 func (m *Monitor) Task(ctx context.Context, name string) (context.Context, *Task) {
+	return m.task(ctx, name, true)
+}
+
+// task begins a task. It shares by CPU time only if its goroutine may be labeled.
+func (m *Monitor) task(ctx context.Context, name string, label bool) (context.Context, *Task) {
 	if m == nil || m.closed.Load() {
 		return ctx, &Task{}
 	}
@@ -108,19 +113,20 @@ func (m *Monitor) Task(ctx context.Context, name string) (context.Context, *Task
 	t.ref = m.clock.Start(&t.node, above, m.now())
 	m.running[t] = struct{}{}
 	m.mu.Unlock()
-	if m.weigh != nil {
+	if m.weigh != nil && label {
 		ctx = m.weigh.begin(ctx, t, m.workOf(ctx))
 	}
 	return context.WithValue(ctx, refKey{}, &around{m, t.ref, current, t}), &Task{t}
 }
 
-// Measure begins a task without a context, and returns what ends it:
+// Measure begins a task without a context, which is in no other, and returns what ends it:
 //
 //	defer m.Measure("training", carbon.Print)()
 //
-// The functions get its report.
+// The functions get its report. It shares energy evenly, also with WithCPUWeights: without a
+// context nobody knows which goroutines are its.
 func (m *Monitor) Measure(name string, done ...func(Report)) (stop func() Report) {
-	_, t := m.Task(context.Background(), name)
+	_, t := m.task(context.Background(), name, false)
 	return func() Report {
 		r := t.End()
 		for _, f := range done {
@@ -161,7 +167,7 @@ func (m *Monitor) Report() Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.whole.report(m.end())
-	r.Unattributed = m.clock.Totals(m.now()).Unattributed
+	r.Unattributed = m.clock.Totals(m.now()).Unattributed + m.dropped
 	if m.weigh != nil {
 		r.Unattributed += m.weigh.more()
 	}
@@ -260,6 +266,9 @@ func (t *tally) report(now time.Time) Report {
 // tick books what running tasks got since the last reading.
 func (m *Monitor) tick(from, to time.Time) {
 	for t := range m.running {
+		if t.work != nil {
+			continue // see weigher
+		}
 		if e, ok := m.clock.Read(t.ref, int64(to.Sub(m.began))); ok {
 			t.count(e.Joules-e.Estimated, from, to)
 		}
@@ -289,7 +298,7 @@ func (t *tally) end() Report {
 		ended := time.Now()
 		if m.wantsReading(t) {
 			ctx, cancel := context.WithTimeout(context.Background(), short)
-			_ = m.soon(ctx, m.settled) // who samples is told of what fails
+			_ = m.soon(ctx, m.near) // who samples is told of what fails
 			cancel()
 		}
 		m.glance(m.now())
@@ -319,5 +328,5 @@ const short = 100 * time.Millisecond
 func (m *Monitor) wantsReading(t *tally) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.source != nil && !m.closed.Load() && (m.cfg.children || m.last.Sub(t.started) < time.Second)
+	return m.source != nil && !m.closed.Load() && (m.cfg.children || m.own == nil && m.last.Sub(t.started) < time.Second)
 }

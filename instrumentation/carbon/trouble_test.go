@@ -334,7 +334,7 @@ func TestASourceThatHangs(t *testing.T) {
 		assert.InDelta(t, 100, r.Energy.Total(), 11)
 		assert.InDelta(t, time.Since(h.from).Seconds()-1, r.Gap.Seconds(), 0.2)
 		began = time.Now()
-		require.ErrorContains(t, c.Shutdown(t.Context()), "it is left open, for it does not answer")
+		require.ErrorContains(t, c.Shutdown(t.Context()), "it does not answer, and is closed when it does")
 		assert.LessOrEqual(t, time.Since(began), 3*time.Second)
 		close(h.free) // let go at last, it adds nothing
 		synctest.Wait()
@@ -348,6 +348,114 @@ func TestASourceThatHangs(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		assert.InDelta(t, 1000, c.Report().Energy.Total(), 120)
 		require.NoError(t, c.Shutdown(t.Context()))
+	})
+}
+
+// The usual end: a signal has canceled the context. The source is read and closed.
+func TestShutdownWithACanceledContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(100)
+		c, err := carbon.Start(carbon.WithEnergySource(m), carbon.WithInterval(time.Minute))
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, c.Shutdown(ctx))
+		assert.InDelta(t, 1000, c.Report().Energy.Total(), 1e-6)
+		m.set(func(m *meter) { assert.Equal(t, 1, m.closed) })
+	})
+}
+
+// late answers after some time.
+type late struct {
+	*meter
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+func (l *late) Read(ctx context.Context) (carbon.Reading, error) {
+	l.mu.Lock()
+	d := time.Until(l.until)
+	l.mu.Unlock()
+	time.Sleep(max(d, 0))
+	return l.meter.Read(ctx)
+}
+
+// A source that takes 5 s once: that is a gap, and it stays one.
+func TestAReadingThatIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &late{meter: newMeter(100)}
+		c, reader := start(t, l.meter, carbon.WithEnergySource(l))
+		time.Sleep(10 * time.Second)
+		l.mu.Lock()
+		l.until = time.Now().Add(5 * time.Second)
+		l.mu.Unlock()
+		time.Sleep(4 * time.Second)
+		during := collect(t, reader, "carbon.energy_gap", "")[""]
+		_, task := c.Task(t.Context(), "task")
+		time.Sleep(3 * time.Second)
+		r := task.End()
+		after := collect(t, reader, "carbon.energy_gap", "")[""]
+		assert.Greater(t, during, 3.0)
+		assert.InDelta(t, 5, after, 0.2)
+		assert.InDelta(t, after-during, r.Gap.Seconds(), 0.2)
+		assert.InDelta(t, 1700, c.Report().Energy.Total(), 15, "and its energy came")
+	})
+}
+
+// A counter that moves once a second and says when it did: between, there is nothing new.
+type slowCounter struct{ began time.Time }
+
+func (s slowCounter) Read(context.Context) (carbon.Reading, error) {
+	d := time.Since(s.began).Truncate(time.Second)
+	return carbon.Reading{At: s.began.Add(d), Amounts: []carbon.Amount{{Type: "cpu", Method: "measured", Joules: 100 * d.Seconds()}}}, nil
+}
+
+func (slowCounter) Close() error { return nil }
+
+func TestACounterThatMovesSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := carbon.Start(carbon.WithEnergySource(slowCounter{time.Now()}))
+		require.NoError(t, err)
+		provider, exported := spans(t)
+		time.Sleep(10*time.Second + 150*time.Millisecond)
+		for range 10 {
+			ctx, s := provider.Tracer("test").Start(t.Context(), "span")
+			_, done := c.Span(ctx)
+			time.Sleep(300 * time.Millisecond)
+			done()
+			s.End()
+		}
+		for _, s := range exported.GetSpans() {
+			assert.InDelta(t, 30, values(&s)["carbon.energy"], 1e-6)
+		}
+		require.NoError(t, c.Shutdown(t.Context()))
+	})
+}
+
+// With a reading a minute, spans between have the power of the readings before, and one across
+// a counter that began anew says that some of it is not known.
+func TestALongInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(100)
+		c, _ := start(t, m, carbon.WithInterval(time.Minute))
+		provider, exported := spans(t)
+		span := func(d time.Duration) {
+			ctx, s := provider.Tracer("test").Start(t.Context(), "span")
+			_, done := c.Span(ctx)
+			time.Sleep(d)
+			done()
+			s.End()
+		}
+		time.Sleep(2*time.Minute + time.Second)
+		span(10 * time.Second)
+		time.AfterFunc(2*time.Minute, func() { m.set(func(m *meter) { m.began = time.Now() }) })
+		span(10 * time.Minute)
+		got := exported.GetSpans()
+		assert.InDelta(t, 1000, values(&got[0])["carbon.energy"], 1e-6)
+		assert.Equal(t, "interpolated", values(&got[0])["carbon.coverage"])
+		assert.Equal(t, "partial", values(&got[1])["carbon.coverage"])
 	})
 }
 

@@ -3,6 +3,7 @@ package carbon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
@@ -28,6 +28,10 @@ const (
 	most = 4 * crowd
 	// Who else holds the profiler is left alone for a while: a profiler that runs all the
 	// time begins anew now and then, and should not find us there.
+	// sample is how far samples are apart, in ns of CPU time.
+	sample = 1e9 / cputime.PerSecond
+	// batch is how many works are looked at under one lock.
+	batch = 256
 	// few is how many times less of a span is not worth a word.
 	few                      = 20
 	firstPause, longestPause = 5 * time.Second, time.Minute
@@ -44,12 +48,10 @@ type weigher struct {
 	// Of the goroutine that cuts.
 	counts map[string]int64
 	items  []cputime.Item
-	groups map[string]*cputime.Group
-	these  []*work // of items
-	deltas []float64
-	spans  []int64 // ns
+	shares cputime.Divider
+	parts  []part
 
-	mu      sync.Mutex // after Monitor.mu
+	mu      sync.Mutex // after Monitor.mu, which is after the locks of the table
 	works   map[string]*work
 	tasks   int
 	held    int // ended and waiting
@@ -64,6 +66,11 @@ type weigher struct {
 	mix     Energy  // parts of the newest energy, of 1
 	nobody  float64 // unattributed when the window began
 	shifted float64 // by which more is unattributed than the clock says
+
+	telling sync.Mutex // after all others
+	untold  []func()
+	told    uint64 // of them, so far
+	busy    bool   // a goroutine tells
 }
 
 // work is a span or a task that burns CPU time. weigher.mu guards what changes.
@@ -86,17 +93,22 @@ type work struct {
 	ended   bool
 	energy  clock.Energy // then
 	end     int64
-	told    bool // its result is final
+	final   bool // its result is
 	result  span.Result
 	known   bool
 	waiters []span.Waiter
 }
 
+// part is what a work has in a window.
+type part struct {
+	work  *work
+	ended bool    // before the cut
+	to    float64 // J that the clock gave it evenly until then
+	span  int64   // ns of the window
+}
+
 func newWeigher(m *Monitor) *weigher {
-	return &weigher{
-		m: m, wake: make(chan struct{}, 1), works: map[string]*work{}, counts: map[string]int64{}, groups: map[string]*cputime.Group{},
-		began: m.now(),
-	}
+	return &weigher{m: m, wake: make(chan struct{}, 1), works: map[string]*work{}, counts: map[string]int64{}, began: m.now()}
 }
 
 // start begins a span below its parent or what is in progress around it.
@@ -107,8 +119,7 @@ func (w *weigher) start(ctx context.Context, s span.Named, id, parent span.ID, i
 	if up == nil && in.task != nil {
 		up = in.task.work
 	}
-	k.ctx = w.labels(ctx, k.label)
-	k.back = w.before(ctx, up)
+	k.ctx, k.back = cputime.WithLabel(ctx, k.label), w.before(ctx, up)
 	k.began = w.m.now()
 	var first bool
 	if k.ref, first = w.m.table.Start(id, parent, in.ref, k, k.began); !first {
@@ -117,26 +128,15 @@ func (w *weigher) start(ctx context.Context, s span.Named, id, parent span.ID, i
 	w.add(k)
 }
 
-// labels returns a context with the labels of ctx and one more, and nothing else of it, for
-// that may be much.
-func (w *weigher) labels(ctx context.Context, label string) context.Context {
-	if !cputime.HasLabels(ctx) {
-		ctx = context.Background()
-	}
-	return cputime.WithLabel(ctx, label)
-}
-
 // before returns a context with the labels that a goroutine has in ctx, under up.
 func (w *weigher) before(ctx context.Context, up *work) context.Context {
 	switch {
-	case up == nil && !cputime.HasLabels(ctx):
-		return context.Background()
 	case up == nil:
-		return ctx
+		return cputime.Labels(ctx)
 	case !cputime.HasLabels(ctx):
 		return up.ctx
 	}
-	return w.labels(ctx, up.label)
+	return cputime.WithLabel(ctx, up.label)
 }
 
 func (w *weigher) add(k *work) {
@@ -153,30 +153,65 @@ func (w *weigher) add(k *work) {
 
 // end ends a span.
 func (w *weigher) end(k *work, e span.Ended, r *span.Result, waiter span.Waiter) span.State {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if e.First {
 		cputime.Label(k.back)
-		k.ended, k.energy, k.end = true, e.Energy, e.Ended
-		switch {
-		case w.over || w.held >= most:
-			w.finish(k)
-		default:
-			w.works[k.label] = k // a cut between its end and now has not found it alive
-			if w.held++; w.held == crowd {
-				w.call()
-			}
-		}
 	}
+	w.mu.Lock()
+	if e.First {
+		w.close(k, e)
+	}
+	state := span.Later
 	switch {
-	case !k.told:
+	case !k.final:
 		k.waiters = append(k.waiters, waiter)
-		return span.Later
-	case !k.known:
-		return span.Unknown
+	case k.known:
+		*r, state = k.result, span.Known
+	default:
+		state = span.Unknown
 	}
-	*r = k.result
-	return span.Known
+	alone := e.First && k.final && k.task != nil // no cut sees it
+	w.mu.Unlock()
+	if alone {
+		w.m.mu.Lock()
+		k.task.add(k.kept.plus(k.given), w.m.wall(k.began), w.m.wall(k.end))
+		w.m.mu.Unlock()
+	}
+	return state
+}
+
+// close notes the end of a span.
+func (w *weigher) close(k *work, e span.Ended) {
+	k.ended, k.energy, k.end = true, e.Energy, e.Ended
+	if w.over || w.held+w.backlog() >= most {
+		w.finish(k)
+		return
+	}
+	w.works[k.label] = k // a cut between its end and now has not found it alive
+	if w.held++; w.held == crowd {
+		w.call()
+	}
+}
+
+// drop ends a span of which nobody will tell. It has no waiter.
+func (w *weigher) drop(k *work, e span.Ended) {
+	w.mu.Lock()
+	w.close(k, e)
+	alone := k.final
+	w.mu.Unlock()
+	if alone {
+		w.m.mu.Lock()
+		defer w.m.mu.Unlock()
+		w.leftover(k)
+	}
+}
+
+// leftover takes what a span had that nobody was told of. Monitor.mu is held.
+func (w *weigher) leftover(k *work) {
+	if k.task != nil {
+		k.task.add(k.kept.plus(k.given), w.m.wall(k.began), w.m.wall(k.end))
+		return
+	}
+	w.m.dropped += k.result.Joules
 }
 
 // finish makes the result of what has ended. What the last cut did not see stays as it is.
@@ -184,13 +219,15 @@ func (w *weigher) finish(k *work) {
 	k.kept = k.kept.plus(w.mix.times(max(k.energy.Joules-k.settled, 0)))
 	e := k.energy
 	e.Joules = k.kept.Total() + k.given.Total()
-	if k.sampled > k.evenly && e.Coverage == clock.Interpolated {
+	byCPU := k.sampled > few*k.evenly
+	if byCPU && e.Coverage == clock.Interpolated {
 		e.Coverage, e.Off = clock.Settled, 0
 	}
-	k.told = true
+	k.final = true
 	k.result, k.known = w.m.result(e, k.began, k.end)
+	k.result.Joules = e.Joules
 	switch off := math.Sqrt(k.off2); {
-	case k.sampled > few*k.evenly:
+	case byCPU:
 		k.result.Sampled, k.result.Off = span.ByCPU, off
 	case few*k.sampled > k.evenly:
 		k.result.Sampled, k.result.Off = span.Partly, math.Hypot(off, k.result.Off)
@@ -202,10 +239,11 @@ func (w *weigher) finish(k *work) {
 func (w *weigher) begin(ctx context.Context, t *tally, up *work) context.Context {
 	w.mu.Lock()
 	w.tasks++
-	k := &work{label: t.name + "#" + strconv.Itoa(w.tasks), group: "task " + t.name, task: t, self: true, ref: t.ref, began: w.m.now(), back: w.before(ctx, up)}
+	k := &work{label: t.name + "#" + strconv.Itoa(w.tasks), group: "task " + t.name, task: t, self: true, ref: t.ref, began: w.m.now()}
 	w.mu.Unlock()
-	ctx = cputime.WithLabel(ctx, k.label)
-	k.ctx = w.labels(ctx, k.label)
+	k.back = w.before(ctx, up)
+	ctx = cputime.AddLabel(ctx, k.label)
+	k.ctx = cputime.Labels(ctx)
 	t.work = k
 	w.add(k)
 	return ctx
@@ -215,7 +253,7 @@ func (w *weigher) begin(ctx context.Context, t *tally, up *work) context.Context
 func (w *weigher) leave(k *work) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	k.told = true
+	k.final = true
 	delete(w.works, k.label)
 	cputime.Label(k.back)
 }
@@ -238,30 +276,51 @@ func (w *weigher) call() {
 	}
 }
 
-// flush has the window end, and waits for what follows from it.
+// flush has the window end, and waits for what follows from it, while it goes on: a span
+// processor that flushes while it is told of a span would wait for itself.
 func (w *weigher) flush(ctx context.Context) error {
 	done := make(chan struct{})
 	w.mu.Lock()
-	if w.over || !w.running && w.held == 0 {
-		w.mu.Unlock()
-		return nil
+	if !w.over && (w.running || w.held > 0) {
+		w.waiting = append(w.waiting, done)
+		w.call()
+	} else {
+		w.tell(func() { close(done) })
 	}
-	w.waiting = append(w.waiting, done)
 	w.mu.Unlock()
-	w.call()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("CPU time of spans: %w", ctx.Err())
+	stuck := time.NewTicker(patience)
+	defer stuck.Stop()
+	for before := w.progress(); ; {
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("CPU time of spans: %w", ctx.Err())
+		case <-stuck.C:
+			now := w.progress()
+			if now == before {
+				return errors.New("CPU time of spans: some are still being passed on: the span processor takes its time")
+			}
+			before = now
+		}
 	}
 }
 
 // settle has what a task used weighed, as far as it was sampled, but not for ever.
 func (w *weigher) settle() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*window)
-	defer cancel()
-	_ = w.flush(ctx) // what is not weighed by then was shared evenly
+	done := make(chan struct{})
+	w.mu.Lock()
+	if w.over || !w.running {
+		w.mu.Unlock()
+		return
+	}
+	w.waiting = append(w.waiting, done)
+	w.mu.Unlock()
+	w.call()
+	select { // what is not weighed by then was shared evenly
+	case <-done:
+	case <-time.After(2 * window):
+	}
 }
 
 // more is by how much more is unattributed than the clock says, in J.
@@ -274,8 +333,8 @@ func (w *weigher) more() float64 {
 func (w *weigher) run(ctx context.Context) {
 	timer := time.NewTimer(window)
 	defer timer.Stop()
+	w.open()
 	for over := false; !over; {
-		w.open()
 		timer.Reset(window)
 		select {
 		case <-ctx.Done():
@@ -289,131 +348,236 @@ func (w *weigher) run(ctx context.Context) {
 
 // open begins a window.
 func (w *weigher) open() {
+	if err := w.begun(); err != nil {
+		handle(fmt.Errorf("spans share evenly for now, not by CPU time: %w", err))
+	}
+}
+
+// begun returns the first error of those that follow each other.
+func (w *weigher) begun() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	if w.paused > 0 || now.Before(w.retry) {
-		return
+		return nil
 	}
 	if err := w.profile.Start(); err != nil {
-		if w.pause == 0 {
-			otel.Handle(fmt.Errorf("spans share evenly for now, not by CPU time: %w", err))
-		}
+		first := w.pause == 0
 		w.pause = min(max(2*w.pause, firstPause), longestPause)
 		w.retry = now.Add(w.pause)
-		return
+		if first {
+			return err
+		}
+		return nil
 	}
 	w.pause, w.running = 0, true
+	return nil
 }
 
-// cut ends a window and tells those who wait.
+// cut ends a window, begins the next one and has those told who wait.
 func (w *weigher) cut(ctx context.Context, over bool) {
-	if err := w.m.soon(ctx, w.m.source.Read); err != nil && ctx.Err() == nil {
-		otel.Handle(err)
+	if !over {
+		_ = w.m.soon(ctx, w.m.near) // who reads at intervals is told of what fails
 	}
 	w.mu.Lock()
 	running, waiting := w.running, w.waiting
-	w.running, w.waiting = false, nil
+	w.waiting = nil
 	w.mu.Unlock()
 	clear(w.counts)
+	var failed error
 	if running {
-		if err := w.profile.Stop(w.counts); err != nil {
+		if failed = w.profile.Stop(w.counts); failed != nil {
 			clear(w.counts) // and all is shared evenly
-			otel.Handle(err)
 		}
+		w.mu.Lock()
+		w.running = false
+		w.mu.Unlock()
 	}
-	for _, k := range w.divide(over) {
+	ended := w.divide(over)
+	if !over {
+		w.open()
+	}
+	for _, k := range ended {
 		for _, waiter := range k.waiters {
-			callForeign(func() { waiter.Told(k.result, k.known) })
+			w.tell(func() { waiter.Told(k.result, k.known) })
 		}
 	}
 	for _, done := range waiting {
-		close(done)
+		w.tell(func() { close(done) })
+	}
+	if failed != nil {
+		handle(failed)
 	}
 }
 
-// divide divides the energy of the window and returns what ended in it.
+// tell has something told, in order, by a goroutine that takes the time that others take.
+func (w *weigher) tell(f func()) {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	w.untold = append(w.untold, f)
+	if w.busy {
+		return
+	}
+	w.busy = true
+	go func() {
+		for f := w.next(); f != nil; f = w.next() {
+			callForeign(f)
+			w.telling.Lock()
+			w.told++
+			w.telling.Unlock()
+		}
+	}()
+}
+
+func (w *weigher) next() func() {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	if len(w.untold) == 0 {
+		w.busy, w.untold = false, nil
+		return nil
+	}
+	f := w.untold[0]
+	w.untold[0] = nil
+	w.untold = w.untold[1:]
+	return f
+}
+
+func (w *weigher) progress() uint64 {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	return w.told
+}
+
+// backlog is how much waits to be told.
+func (w *weigher) backlog() int {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	return len(w.untold)
+}
+
+// divide divides the energy of the window and returns what ended in it. It looks at all
+// works, but holds no lock that spans need for long.
 func (w *weigher) divide(over bool) (ended []*work) {
 	m := w.m
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	now := m.now()
-	from, to := m.wall(w.began), m.wall(now)
-	w.items, w.these, w.deltas, w.spans = w.items[:0], w.these[:0], w.deltas[:0], w.spans[:0]
+	window := w.list(now)
+	given := 0.0 // evenly, in this window
+	for i := range w.parts {
+		p := &w.parts[i]
+		if !p.ended {
+			e, alive := m.clock.Read(p.work.ref, now)
+			if p.to = p.work.settled; alive {
+				p.to = max(e.Joules-e.Estimated, p.to)
+			}
+		}
+		given += max(p.to-p.work.settled, 0)
+	}
 	met, named := 0.0, 0.0
 	for _, n := range w.counts {
 		met += float64(n)
 	}
-	given := 0.0 // evenly, in this window
-	for label, k := range w.works {
-		e, end := k.energy, k.end
-		if !k.ended {
-			var alive bool
-			if e, alive = m.clock.Read(k.ref, now); !alive { // it made room in the table, or is about to be told
-				delete(w.works, label)
-				continue
-			}
-			e.Joules -= e.Estimated
-			end = now
-		}
-		n := float64(w.counts[label])
-		named += n
-		delta := max(e.Joules-k.settled, 0)
-		given += delta
-		k.settled += delta
-		w.these, w.deltas, w.spans = append(w.these, k), append(w.deltas, delta), append(w.spans, max(end-max(k.began, w.began), 0))
-		w.items = append(w.items, cputime.Item{Group: k.group, Samples: n, Time: float64(w.spans[len(w.spans)-1]) / (1e9 / cputime.PerSecond)})
+	for i := range w.items {
+		named += w.items[i].Samples
 	}
 	nobody := m.clock.Totals(now).Unattributed
-	cpu := w.drew
-	cpu.GPU = 0
+	w.mu.Lock()
+	cpu, alone := w.drew, max(nobody-w.nobody, 0)
+	w.began, w.nobody, w.drew, w.over = now, nobody, Energy{}, over
+	w.mu.Unlock()
 	share := 0.0 // of what was drawn, that goes by CPU time
-	if all := w.drew.Total(); all > 0 && met > 0 {
-		share = cpu.Total() / all
+	if all := cpu.Total(); all > 0 && met > 0 {
+		share = (all - cpu.GPU) / all
 	}
-	pool := share * (given + max(nobody-w.nobody, 0))
 	each := 0.0 // J for each sample
-	if met > 0 {
-		each = pool / met
-	}
 	if share > 0 {
-		cputime.Divide(w.items, w.groups)
+		cpu.GPU = 0
 		cpu = cpu.times(1 / cpu.Total())
-		w.shifted += each*(met-named) - share*max(nobody-w.nobody, 0)
+		each = share * (given + alone) / met
+		// What met nobody is a group of its own, so that each has what is likely.
+		w.items = append(w.items, cputime.Item{Group: "\x00", Samples: met - named, Time: float64(now-window) / sample})
+		w.shares.Divide(w.items)
+		last := len(w.items) - 1
+		w.shift(each*w.items[last].Share - share*alone)
+		w.items = w.items[:last]
 	}
-	gpus := Energy{GPU: 1}
-	for i, k := range w.these {
-		stays := w.mix.times(w.deltas[i])
-		var gets Energy
-		if share > 0 {
-			stays = gpus.times(w.deltas[i] * (1 - share))
-			gets = cpu.times(each * w.items[i].Share)
-			k.off2 += each * each * w.items[i].Off * w.items[i].Off
-			k.sampled += w.spans[i]
-		} else {
-			k.evenly += w.spans[i]
+	type credit struct {
+		to       *tally
+		energy   Energy
+		from, at int64
+	}
+	var credits []credit
+	for first := 0; first < len(w.parts); first += batch {
+		w.mu.Lock()
+		for i := first; i < min(first+batch, len(w.parts)); i++ {
+			p := &w.parts[i]
+			k, delta := p.work, max(p.to-p.work.settled, 0)
+			stays, gets := w.mix.times(delta), Energy{}
+			if share > 0 {
+				stays = Energy{GPU: delta * (1 - share)}
+				gets = cpu.times(each * w.items[i].Share)
+			}
+			if k.final { // meanwhile: it kept all that it had
+				w.shifted += gets.Total() - delta*share
+				continue
+			}
+			k.settled = max(p.to, k.settled)
+			k.kept, k.given = k.kept.plus(stays), k.given.plus(gets)
+			if share > 0 {
+				off := each * w.items[i].Off
+				k.off2 += off * off
+				k.sampled += p.span
+			} else {
+				k.evenly += p.span
+			}
+			if k.self {
+				k.task.counted = k.settled
+				credits = append(credits, credit{k.task, stays.plus(gets), window, now})
+			}
+			if p.ended {
+				w.held--
+				w.finish(k)
+				ended = append(ended, k)
+			}
 		}
-		k.kept, k.given = k.kept.plus(stays), k.given.plus(gets)
-		if k.self {
-			k.task.counted = k.settled
-			k.task.add(stays.plus(gets), from, to)
-		}
-		if !k.ended {
-			continue
-		}
-		w.held--
-		w.finish(k)
-		if k.task != nil && !k.self {
+		w.mu.Unlock()
+	}
+	slices.SortFunc(ended, func(a, b *work) int { return cmp.Compare(a.end, b.end) }) // as they would have come
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range credits {
+		c.to.add(c.energy, m.wall(c.from), m.wall(c.at))
+	}
+	for _, k := range ended {
+		if len(k.waiters) == 0 {
+			w.leftover(k)
+		} else if k.task != nil {
 			k.task.add(k.kept.plus(k.given), m.wall(k.began), m.wall(k.end))
 		}
-		ended = append(ended, k)
 	}
-	w.began, w.nobody, w.drew = now, nobody, Energy{}
-	w.over = over
-	slices.SortFunc(ended, func(a, b *work) int { return cmp.Compare(a.end, b.end) }) // as they would have come
 	return ended
+}
+
+// list takes down what there is in the window, and returns when that began.
+func (w *weigher) list(now int64) (began int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.items, w.parts = w.items[:0], w.parts[:0]
+	for label, k := range w.works {
+		end := now
+		if k.ended {
+			end = k.end
+		}
+		p := part{k, k.ended, k.energy.Joules, max(end-max(k.began, w.began), 0)}
+		w.parts = append(w.parts, p)
+		w.items = append(w.items, cputime.Item{Group: k.group, Samples: float64(w.counts[label]), Time: float64(p.span) / sample})
+	}
+	return w.began
+}
+
+func (w *weigher) shift(joules float64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shifted += joules
 }
 
 // PauseCPUWeights leaves the CPU profiler of the program to others, until resume is called:
@@ -462,9 +626,9 @@ func (m *Monitor) workOf(ctx context.Context) *work {
 }
 
 // Attach has the CPU time of this goroutine counted for the span or task in ctx, until
-// detach is called by it. Goroutines that are started under a span or task belong to it
-// without; it is for those that are older, such as workers of a pool. Without WithCPUWeights
-// it does nothing.
+// detach is called by it; after that it counts for none, and has no labels. Goroutines that
+// are started under a span or task belong to it without; it is for those that are older, such as
+// workers of a pool. Without WithCPUWeights it does nothing.
 func (m *Monitor) Attach(ctx context.Context) (detach func()) {
 	if m == nil || m.weigh == nil {
 		return func() {}

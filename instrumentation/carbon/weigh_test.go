@@ -87,7 +87,7 @@ func (b *bench) start(n, parent uint64, name string) {
 
 func (b *bench) end(n uint64) {
 	t := b.all[n]
-	switch b.m.EndSpan(b.id(n), time.Now(), &t.Result, t) {
+	switch b.m.EndSpan(b.id(n), &t.Result, t) {
 	case span.Known:
 		t.Told(t.Result, true)
 	case span.Unknown:
@@ -227,5 +227,105 @@ func TestWeighersConserve(t *testing.T) {
 			require.Zero(t, b.m.weigh.held)
 			require.NoError(t, b.m.Shutdown(t.Context()))
 		})
+	})
+}
+
+// A span ID need be unique only in its trace.
+func TestEqualSpanIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, &supply{at: time.Now(), watts: 100})
+		id := func(trace0 byte) span.ID {
+			return span.IDOf(trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: trace0}, SpanID: trace.SpanID{7: 1}}))
+		}
+		var two [2]told
+		for i := range two {
+			b.m.StartSpan(t.Context(), spanName("a"), id(byte(i+1)), span.ID{})
+		}
+		time.Sleep(time.Second)
+		b.tick()
+		for i := range two {
+			b.m.EndSpan(id(byte(i+1)), &two[i].Result, &two[i])
+		}
+		b.cut(nil, 0, true)
+		for _, w := range two {
+			assert.Equal(t, 1, w.times)
+			assert.InDelta(t, 50, w.Joules, 1e-9)
+		}
+		assert.Zero(t, b.m.weigh.held)
+		require.NoError(t, b.m.Shutdown(t.Context()))
+	})
+}
+
+// What no cut sees, because there is none any more or too many wait, and what made room in the
+// table, is in its task all the same; what is in none is nobody's.
+func TestSpansThatNoCutSees(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(b *bench)
+		ends  bool
+	}{
+		"the last cut is over": {func(b *bench) { b.cut(nil, 0, true) }, true},
+		"too many wait":        {func(b *bench) { b.m.weigh.held = most }, true},
+		"it made room":         {func(b *bench) { b.m.RemoveProcessor() }, false},
+	} {
+		for _, inTask := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBench(t, &supply{at: time.Now(), watts: 100})
+					ctx, task := t.Context(), (*Task)(nil)
+					if inTask {
+						ctx, task = b.m.Task(ctx, "task")
+					}
+					b.m.StartSpan(ctx, spanName("a"), b.id(1), span.ID{})
+					time.Sleep(time.Second)
+					b.tick()
+					c.spoil(b)
+					w := told{}
+					state := b.m.EndSpan(b.id(1), &w.Result, &w)
+					if b.m.weigh.held >= most {
+						b.m.weigh.held = 0
+					}
+					if !c.ends {
+						assert.Equal(t, span.Unknown, state)
+						b.cut(nil, 0, true)
+						if !inTask {
+							assert.InDelta(t, 100, b.m.Report().Unattributed, 1e-9)
+						}
+					} else {
+						assert.InDelta(t, 100, w.Joules, 1e-9)
+						assert.Zero(t, b.m.Report().Unattributed)
+					}
+					if inTask {
+						assert.InDelta(t, 100, task.End().Energy.Total(), 1e-9)
+					}
+					require.NoError(t, b.m.Shutdown(t.Context()))
+				})
+			})
+		}
+	}
+}
+
+// Emissions of a forecast are those of its energy, also where the last steps were not weighed
+// yet: 1 kJ of 10 steps, of which 5 are done, at 59.92 g/kWh.
+func TestForecastBetweenCuts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, &supply{at: time.Now(), watts: 100})
+		_, task := b.m.Task(t.Context(), "task")
+		for range 5 {
+			time.Sleep(time.Second)
+			b.tick()
+			task.Step()
+		}
+		f, err := task.Forecast(t.Context(), 10)
+		require.NoError(t, err)
+		assert.InDelta(t, 1000, f.Energy, 1e-6)
+		assert.InEpsilon(t, f.Energy/3.6e6*f.Intensity, f.Emissions, 1e-6)
+		b.cut(map[uint64]int64{1: 0}, 100, false) // nobody had all of it
+		task.Step()
+		f, err = task.Forecast(t.Context(), 10)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, f.Energy, 0.0)
+		assert.GreaterOrEqual(t, f.EnergyLower, 0.0)
+		task.End()
+		require.NoError(t, b.m.Shutdown(t.Context()))
 	})
 }

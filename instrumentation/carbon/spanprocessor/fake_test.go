@@ -47,7 +47,7 @@ func (m *monitor) StartSpan(_ context.Context, _ span.Named, id, parent span.ID)
 	m.table.Start(id, parent, clock.Ref{}, nil, m.now())
 }
 
-func (m *monitor) EndSpan(id span.ID, _ time.Time, r *span.Result, _ span.Waiter) span.State {
+func (m *monitor) EndSpan(id span.ID, r *span.Result, _ span.Waiter) span.State {
 	e, ok := m.table.End(id, m.now())
 	if !ok || e.Energy.Coverage == clock.Partial && e.Energy.Joules == 0 {
 		return span.Unknown

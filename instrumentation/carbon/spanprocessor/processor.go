@@ -65,7 +65,7 @@ func (p *processor) OnEnd(s sdktrace.ReadOnlySpan) {
 		return
 	}
 	v := &view{ReadOnlySpan: s, p: p}
-	switch p.monitor.EndSpan(span.IDOf(s.SpanContext()), s.EndTime(), &v.result, v) {
+	switch p.monitor.EndSpan(span.IDOf(s.SpanContext()), &v.result, v) {
 	case span.Known:
 		p.next.OnEnd(v)
 	case span.Unknown:

@@ -13,8 +13,7 @@ const (
 	// longest is what a tick of more than 2.4 h counts as, in ns; more does not fit
 	// into 63 bits with their fraction.
 	longest = 1 << 43
-	// reach is how long after a tick its estimate is used, in ns: twice the longest
-	// regular tick.
+	// reach is how long after a tick its estimate is used, in ns.
 	reach = 2e9
 	// farthest is what an estimate counts as at most that was too low, relative: the first
 	// work of a program that was idle is no measure of what comes.
@@ -34,6 +33,7 @@ const (
 type Clock struct {
 	mu sync.Mutex
 
+	reach  int64
 	now    int64
 	leaves uint64
 	tick   *tick // the open one
@@ -101,7 +101,7 @@ func (c *Clock) lock() {
 
 // New returns a clock whose first tick begins now.
 func New(now int64) *Clock {
-	return &Clock{now: now, began: now, tick: &tick{}}
+	return &Clock{now: now, began: now, tick: &tick{}, reach: reach}
 }
 
 // Book closes a tick: the process drew that many joules since the last Book or
@@ -132,6 +132,23 @@ func (c *Clock) Book(joules float64, now int64) {
 	}
 	c.open(false)
 }
+
+// BookPart is Book where that is not all that was drawn: nodes that were leaves have a gap.
+func (c *Clock) BookPart(joules float64, now int64) {
+	if !(joules >= 0) || math.IsInf(joules, 1) {
+		joules = 0
+	}
+	c.lock()
+	defer c.mu.Unlock()
+	c.advance(now)
+	c.booked += joules
+	c.close(joules)
+	c.open(true)
+}
+
+// Reach has estimates hold for so many ns after a tick; 2 s if it is not called. It is to
+// be called before the clock is used.
+func (c *Clock) Reach(ns int64) { c.reach = ns }
 
 // power is what leaves are taken to draw together, in J per unit: what was drawn when there
 // were any. A program that waits for work tells little of what its work draws.
@@ -250,7 +267,7 @@ func (c *Clock) advance(now int64) {
 	if now <= c.now {
 		return
 	}
-	if end := c.began + reach; !c.stopped && now > end {
+	if end := c.began + c.reach; !c.stopped && now > end {
 		c.step(end)
 		c.stop()
 	}

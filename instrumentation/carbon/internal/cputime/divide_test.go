@@ -8,7 +8,7 @@ import (
 )
 
 func divide(items ...Item) []Item {
-	Divide(items, map[string]*Group{})
+	new(Divider).Divide(items)
 	return items
 }
 
@@ -52,7 +52,7 @@ func TestDivideKeepsTheSum(t *testing.T) {
 			return Item{
 				Group:   rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "group"),
 				Samples: float64(rapid.IntRange(0, 1000).Draw(t, "samples")),
-				Time:    rapid.SampledFrom([]float64{0, 1e-9, 1e-3, 1, 100, 1e9}).Draw(t, "time"),
+				Time:    rapid.SampledFrom([]float64{-5, 0, 1e-9, 1e-3, 1, 100, 1e9}).Draw(t, "time"),
 			}
 		}), 0, 40).Draw(t, "items")
 		want, got := map[string]float64{}, map[string]float64{}
@@ -60,8 +60,8 @@ func TestDivideKeepsTheSum(t *testing.T) {
 			if !(it.Share >= 0) || !(it.Off >= 0) || math.IsInf(it.Share, 0) || math.IsInf(it.Off, 0) {
 				t.Fatalf("%+v", it)
 			}
-			want[it.Group] += it.Samples
-			got[it.Group] += it.Share
+			want[""] += it.Samples
+			got[""] += it.Share
 		}
 		for g := range want {
 			if math.Abs(want[g]-got[g]) > 1e-9*want[g] {
@@ -69,6 +69,36 @@ func TestDivideKeepsTheSum(t *testing.T) {
 			}
 		}
 	})
+}
+
+// One span of 9 ms each second beside a busy one: none of the samples meets it, nine times out
+// of ten. From then on it is taken to use what it used in the mean.
+func TestDivideRemembers(t *testing.T) {
+	var d Divider
+	sum := 0.0
+	for i := range 100 {
+		items := []Item{{Group: "busy", Samples: 99, Time: 99}, {Group: "short", Time: 0.9}}
+		if i%10 == 0 {
+			items[1].Samples = 1
+		}
+		d.Divide(items)
+		sum += items[1].Share
+		if i >= 10 && (items[1].Share < 0.02 || items[1].Share > 0.5) {
+			t.Errorf("window %d: %v samples", i, items[1].Share)
+		}
+		if i >= 10 && items[1].Off < items[1].Share {
+			t.Errorf("window %d: %v ± %v", i, items[1].Share, items[1].Off)
+		}
+	}
+	if sum < 7 || sum > 13 { // ten were met
+		t.Errorf("%v samples in all, want about 10", sum)
+	}
+	for i := range 3 * maxGroups {
+		d.Divide([]Item{{Group: string(rune(i)), Samples: 1, Time: 1}})
+	}
+	if len(d.groups) > maxGroups {
+		t.Errorf("%d groups are remembered", len(d.groups))
+	}
 }
 
 // As many samples by chance as CPU time would give: the error that is told covers most.

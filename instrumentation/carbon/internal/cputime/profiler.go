@@ -19,9 +19,28 @@ const PerSecond = 100
 // most is how large a profile may be, unpacked: 10 000 stacks of 64 frames are 2 MB.
 const most = 256 << 20
 
-// WithLabel returns a context with the labels of ctx and a value of Key.
-func WithLabel(ctx context.Context, value string) context.Context {
+// AddLabel returns ctx with a value of Key.
+func AddLabel(ctx context.Context, value string) context.Context {
 	return pprof.WithLabels(ctx, pprof.Labels(Key, value))
+}
+
+// WithLabel returns a context with the labels of ctx and a value of Key, and nothing else of
+// ctx, for that may be much.
+func WithLabel(ctx context.Context, value string) context.Context {
+	return pprof.WithLabels(Labels(ctx), pprof.Labels(Key, value))
+}
+
+// Labels returns a context with the labels of ctx and nothing else.
+func Labels(ctx context.Context) context.Context {
+	var pairs []string
+	pprof.ForLabels(ctx, func(key, value string) bool {
+		pairs = append(pairs, key, value)
+		return true
+	})
+	if pairs == nil {
+		return context.Background()
+	}
+	return pprof.WithLabels(context.Background(), pprof.Labels(pairs...))
 }
 
 // HasLabels reports whether ctx has any label.

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -44,7 +43,7 @@ func (m *monitor) StartSpan(_ context.Context, _ span.Named, id, parent span.ID)
 	m.Start(id, parent, clock.Ref{}, nil, m.now.Load())
 }
 
-func (m *monitor) EndSpan(id span.ID, _ time.Time, r *span.Result, _ span.Waiter) span.State {
+func (m *monitor) EndSpan(id span.ID, r *span.Result, _ span.Waiter) span.State {
 	e, ok := m.End(id, m.now.Load())
 	r.Joules = e.Energy.Joules
 	if !ok {

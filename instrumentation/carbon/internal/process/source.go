@@ -111,6 +111,15 @@ func openOn(ctx context.Context, c Config, on system) (*Source, error) {
 // Reading holds all the rest. Call it at least as often as Longest says.
 func (s *Source) Read(ctx context.Context) (Reading, error) { return s.read(ctx, false) }
 
+// Near is Settle, unless there was a look within the tenth of a second before: the kernel
+// counts busy time in steps of 10 ms, so a look would tell little that is right.
+func (s *Source) Near(ctx context.Context) (Reading, error) {
+	s.mu.Lock()
+	old := time.Since(s.ahead.at) >= firstWindow
+	s.mu.Unlock()
+	return s.read(ctx, old)
+}
+
 // Settle is Read with a look at the machine now: before a program ends, or where what
 // Read is ahead by would matter.
 func (s *Source) Settle(ctx context.Context) (Reading, error) { return s.read(ctx, true) }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -23,10 +22,10 @@ type Energy interface {
 	// StartSpan begins the span s that was started in ctx; parent is zero for a root,
 	// and may be of another process.
 	StartSpan(ctx context.Context, s Named, span, parent ID)
-	// EndSpan ends it. at is when, as far as the SDK knows: an application may say
-	// anything. If what it used is Known, it is in r. If it is to come Later, w is told,
-	// once and on any goroutine, perhaps before EndSpan returns.
-	EndSpan(span ID, at time.Time, r *Result, w Waiter) State
+	// EndSpan ends it now, whatever time the application gave it. If what it used is
+	// Known, it is in r. If it is to come Later, w is told, once and on any goroutine,
+	// perhaps before EndSpan returns.
+	EndSpan(span ID, r *Result, w Waiter) State
 	// Price turns a Result into numbers. Exporters wait for it, not the application.
 	Price(r *Result) Use
 	// Flush has those told who wait, before it returns or ctx ends.
@@ -83,11 +82,17 @@ type How struct {
 // ID identifies a span. It consists of words, which are passed in registers.
 type ID struct{ trace0, trace1, span uint64 }
 
-// String returns the span ID as in W3C Trace Context.
+// String returns the trace and the span ID as in W3C Trace Context: "…-…".
 func (id ID) String() string {
-	var b [8]byte
-	binary.NativeEndian.PutUint64(b[:], id.span)
-	return hex.EncodeToString(b[:])
+	var b [24]byte
+	binary.NativeEndian.PutUint64(b[:8], id.trace0)
+	binary.NativeEndian.PutUint64(b[8:16], id.trace1)
+	binary.NativeEndian.PutUint64(b[16:], id.span)
+	var text [49]byte
+	hex.Encode(text[:32], b[:16])
+	text[32] = '-'
+	hex.Encode(text[33:], b[16:])
+	return string(text[:])
 }
 
 // IDOf returns the identity of the span in sc.

@@ -26,6 +26,7 @@ type Table struct {
 	step       int // by how much the length of a shard may differ from what it said
 	processors atomic.Int32
 	evicted    atomic.Uint64
+	dropped    func(owner any, e Ended)
 	shards     [shards]shard
 }
 
@@ -82,6 +83,11 @@ func NewTable(c *clock.Clock, limit int) *Table {
 	}
 	return t
 }
+
+// OnDrop has f told of spans that nobody ends any more, and what they had used: because they
+// made room, or there is no span processor any more. f must not use the table. It is to be
+// called before the table is used.
+func (t *Table) OnDrop(f func(owner any, e Ended)) { t.dropped = f }
 
 // AddProcessor says that one more span processor will end each span.
 func (t *Table) AddProcessor() { t.processors.Add(1) }
@@ -226,7 +232,10 @@ const spread = 0x9e3779b97f4a7c15
 // drop takes a span out of its shard.
 func (t *Table) drop(s *shard, e *entry, now int64) {
 	if !e.ended {
-		t.clock.End(e.ref, now)
+		energy, _ := t.clock.End(e.ref, now)
+		if t.dropped != nil {
+			t.dropped(e.owner, Ended{Energy: energy, Began: e.began, Ended: now, Owner: e.owner})
+		}
 	}
 	if e.owner != nil {
 		e.owner = nil
