@@ -139,9 +139,10 @@ func WithChildren() Option { return option(func(c *config) { c.children = true }
 //
 // Package spanprocessor passes spans on about a second later then; Task.End takes some
 // milliseconds. Spans of Monitor.Span, which are to be known at once, share evenly as
-// before, and so do Monitor.Measure, which has no context, and what GPUs draw. A program has one CPU profiler: while another holds
-// it, all is shared evenly, and PauseCPUWeights leaves it to others. What to know of labels is
-// in instrumentation/README.md. One Monitor of a process can do it.
+// before, and so do Monitor.Measure, which has no context, and what GPUs draw. A program has
+// one CPU profiler: while another holds it, all is shared evenly, and PauseCPUWeights leaves
+// it to others. What to know of labels is in instrumentation/README.md. One Monitor of a
+// process can do it.
 func WithCPUWeights() Option { return option(func(c *config) { c.weights = true }) }
 
 const (

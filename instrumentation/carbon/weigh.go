@@ -381,7 +381,7 @@ func (w *weigher) cut(ctx context.Context, over bool) {
 	}
 	w.mu.Lock()
 	running, waiting := w.running, w.waiting
-	w.waiting = nil
+	w.waiting, w.over = nil, over
 	w.mu.Unlock()
 	clear(w.counts)
 	var failed error
@@ -393,7 +393,7 @@ func (w *weigher) cut(ctx context.Context, over bool) {
 		w.running = false
 		w.mu.Unlock()
 	}
-	ended := w.divide(over)
+	ended := w.divide()
 	if !over {
 		w.open()
 	}
@@ -457,7 +457,7 @@ func (w *weigher) backlog() int {
 
 // divide divides the energy of the window and returns what ended in it. It looks at all
 // works, but holds no lock that spans need for long.
-func (w *weigher) divide(over bool) (ended []*work) {
+func (w *weigher) divide() (ended []*work) {
 	m := w.m
 	now := m.now()
 	window := w.list(now)
@@ -482,7 +482,7 @@ func (w *weigher) divide(over bool) (ended []*work) {
 	nobody := m.clock.Totals(now).Unattributed
 	w.mu.Lock()
 	cpu, alone := w.drew, max(nobody-w.nobody, 0)
-	w.began, w.nobody, w.drew, w.over = now, nobody, Energy{}, over
+	w.began, w.nobody, w.drew = now, nobody, Energy{}
 	w.mu.Unlock()
 	share := 0.0 // of what was drawn, that goes by CPU time
 	if all := cpu.Total(); all > 0 && met > 0 {

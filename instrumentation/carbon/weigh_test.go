@@ -110,7 +110,8 @@ func (b *bench) cut(samples map[uint64]int64, nobody int64, over bool) {
 	if nobody > 0 {
 		w.counts[""] = nobody
 	}
-	for _, k := range w.divide(over) {
+	w.over = over
+	for _, k := range w.divide() {
 		for _, waiter := range k.waiters {
 			waiter.Told(k.result, k.known)
 		}
