@@ -42,8 +42,8 @@ const (
 
 // Values of carbon.attribution.
 const (
-	AttributionCPU   = "cpu"   // divided by samples of CPU time
-	AttributionMixed = "mixed" // some of it: for the rest of the time there were none
+	SharedByCPU = "cpu"   // divided by samples of CPU time
+	SharedMixed = "mixed" // some of it: for the rest of the time there were none
 )
 
 // Attributes of resources, from the semantic conventions.

@@ -155,9 +155,9 @@ func (u *Use) Append(to []attribute.KeyValue) []attribute.KeyValue {
 	switch u.Sampled {
 	case Evenly:
 	case Partly:
-		to = append(to, attribute.String(names.AttrAttribution, names.AttributionMixed))
+		to = append(to, attribute.String(names.AttrAttribution, names.SharedMixed))
 	case ByCPU:
-		to = append(to, attribute.String(names.AttrAttribution, names.AttributionCPU))
+		to = append(to, attribute.String(names.AttrAttribution, names.SharedByCPU))
 	}
 	return to
 }
