@@ -66,10 +66,9 @@ func (m *Monitor) budget(b Budget, spent func()) (*limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	attrs := append([]attribute.KeyValue{}, m.cfg.attrs...)
 	l := &limit{
 		Budget: one, name: b.Name, tell: b.OnThreshold, quiet: quiet, spent: spent,
-		set: metric.WithAttributeSet(attribute.NewSet(append(attrs, attribute.String(names.AttrBudgetName, b.Name))...)),
+		set: m.set(attribute.String(names.AttrBudgetName, b.Name)),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +118,7 @@ func (m *Monitor) spend(from, to time.Time, r emission.Range) {
 			}
 			if l.tell != nil && !(l.quiet && c.Percent == 100) {
 				event := BudgetEvent{Name: l.name, Percent: c.Percent, Used: c.Used, Limit: c.Limit, Start: c.Start, End: c.End, PeriodIsOver: c.Late}
-				m.tell(func() { l.tell(event) })
+				m.events.tell(func() { l.tell(event) })
 			}
 		}
 	}

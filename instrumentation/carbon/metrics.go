@@ -3,6 +3,7 @@ package carbon
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -79,7 +80,7 @@ func (m *Monitor) observe(_ context.Context, o metric.Observer) error {
 		o.ObserveFloat64(i.lower, e.Lower, e.set)
 		o.ObserveFloat64(i.upper, e.Upper, e.set)
 	}
-	o.ObserveFloat64(i.gap, m.unknown(m.end()).Seconds(), set(m.cfg.attrs))
+	o.ObserveFloat64(i.gap, m.unknown(m.end()).Seconds(), m.set())
 	if m.over { // what is so now is not known any more
 		return nil
 	}
@@ -106,10 +107,14 @@ func set(attrs []attribute.KeyValue) metric.ObserveOption {
 	return metric.WithAttributeSet(attribute.NewSet(attrs...))
 }
 
+// set has the attributes of all points, and more.
+func (m *Monitor) set(more ...attribute.KeyValue) metric.ObserveOption {
+	return set(slices.Concat(m.cfg.attrs, more))
+}
+
 // describe returns the attributes of carbon.grid.intensity.
 func (m *Monitor) describe(s *intensity.Slot) []attribute.KeyValue {
-	out := append([]attribute.KeyValue{}, m.cfg.attrs...)
-	out = append(out, attribute.String(names.AttrGridSource, s.Origin.Provider), attribute.String(names.AttrGridQuality, s.Quality.String()))
+	out := append(slices.Clone(m.cfg.attrs), attribute.String(names.AttrGridSource, s.Origin.Provider), attribute.String(names.AttrGridQuality, s.Quality.String()))
 	for key, value := range map[string]string{
 		names.AttrGridZone: s.Origin.ZoneServed, names.AttrGridBoundary: s.Basis.Boundary.String(), names.AttrGridSignal: s.Basis.Signal.String(),
 	} {

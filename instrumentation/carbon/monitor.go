@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/span"
@@ -43,10 +39,10 @@ type Monitor struct {
 	weigh   *weigher                 // nil: spans and tasks share evenly
 
 	reading chan struct{} // full while somebody reads the source
+	events  teller        // of budgets
 
 	mu      sync.Mutex
-	first   time.Time // of the first reading; zero: there was none
-	last    time.Time // of the newest
+	last    time.Time // of the newest reading; zero: there was none
 	told    time.Time // when it was, as the source says
 	counted map[kind]float64
 	glances int64 // when they would have come, had they been apart
@@ -59,8 +55,6 @@ type Monitor struct {
 	missing time.Time     // since when it is not; zero: it is
 	over    bool          // it was shut down
 	limits  []*limit
-	untold  []func() // of the program, to be called
-	telling bool     // somebody does
 	units   []*Unit
 	whole   *tally
 	dropped float64 // J of spans that nobody ended, and that are in no task
@@ -121,55 +115,6 @@ func Start(opts ...Option) (*Monitor, error) {
 		errs = append(errs, errors.New("another Monitor measures this process already and sends its metrics: this one sends none, for they would be added up"))
 	}
 	return m, errors.Join(errs...)
-}
-
-// claims are the meter providers to which a Monitor sends the energy of this process.
-type claims struct {
-	mu     sync.Mutex
-	taken  map[metric.MeterProvider]struct{}
-	weighs bool // somebody labels goroutines
-}
-
-// weigh reports whether nobody labels goroutines yet.
-func (c *claims) weigh() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before := c.weighs
-	c.weighs = true
-	return !before
-}
-
-func (c *claims) unweigh() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.weighs = false
-}
-
-//nolint:gochecknoglobals // it is about the process, which is global
-var exports claims
-
-// claim reports whether nobody sends to p yet.
-func (c *claims) claim(p metric.MeterProvider) bool {
-	if !reflect.TypeOf(p).Comparable() {
-		return true
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, taken := c.taken[p]; taken {
-		return false
-	}
-	if c.taken == nil {
-		c.taken = map[metric.MeterProvider]struct{}{}
-	}
-	c.taken[p] = struct{}{}
-	return true
-}
-
-// release lets another one send. What was sent stays, and it goes on from there.
-func (c *claims) release(p metric.MeterProvider) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.taken, p)
 }
 
 // Shutdown takes a last reading, stops measuring and closes the energy source. Reports and
@@ -258,10 +203,8 @@ func (m *Monitor) near(ctx context.Context) (Reading, error) {
 
 // settled reads the source as exactly as it can.
 func (m *Monitor) settled(ctx context.Context) (Reading, error) {
-	if s, ok := m.source.(interface {
-		Settle(ctx context.Context) (Reading, error)
-	}); ok {
-		return s.Settle(ctx)
+	if m.own != nil {
+		return m.own.Settle(ctx)
 	}
 	return m.source.Read(ctx)
 }
@@ -301,7 +244,7 @@ func (m *Monitor) glance(now int64) {
 		return
 	}
 	defer m.mu.Unlock()
-	if m.over || !m.missing.IsZero() || m.first.IsZero() {
+	if m.over || !m.missing.IsZero() || m.last.IsZero() {
 		return
 	}
 	m.glances = max(m.glances, now-int64(burst*apart)) + int64(apart)
@@ -387,7 +330,7 @@ func (m *Monitor) bookReading(r Reading, now time.Time) {
 	}
 	m.told = r.At
 	at := m.taken(r.At, now)
-	if late := at.Sub(m.last); m.missing.IsZero() && !m.first.IsZero() && late > patience+2*m.cfg.interval {
+	if late := at.Sub(m.last); m.missing.IsZero() && !m.last.IsZero() && late > patience+2*m.cfg.interval {
 		m.missing = m.last
 	}
 	if !m.missing.IsZero() {
@@ -395,15 +338,15 @@ func (m *Monitor) bookReading(r Reading, now time.Time) {
 		m.missing = time.Time{}
 	}
 	took := at.Sub(m.last)
-	if !m.first.IsZero() && took <= 0 {
+	if !m.last.IsZero() && took <= 0 {
 		return // the next reading has it
 	}
 	m.drew = m.drawn(m.drew[:0], r)
 	tick := int64(at.Sub(m.began))
 	m.zero.Store(at.UnixNano() - tick)
 	m.ticked.Store(tick)
-	if m.first.IsZero() {
-		m.first, m.last = at, at
+	if m.last.IsZero() {
+		m.last = at
 		return
 	}
 	from := at.Add(-took) // which is not m.last if the wall clock was set
@@ -435,49 +378,6 @@ func guarded(ctx context.Context, read func(context.Context) (Reading, error)) (
 		}
 	}()
 	return read(ctx)
-}
-
-// tell has functions of the program called, one after the other, by a goroutine of their
-// own: they may take their time, use the Monitor and shut it down. Monitor.mu is held.
-func (m *Monitor) tell(f func()) {
-	m.untold = append(m.untold, f)
-	if m.telling {
-		return
-	}
-	m.telling = true
-	go func() {
-		for f := m.next(); f != nil; f = m.next() {
-			callForeign(f)
-		}
-	}()
-}
-
-// next returns what is to be told next, or nil.
-func (m *Monitor) next() func() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.untold) == 0 {
-		m.telling, m.untold = false, nil
-		return nil
-	}
-	f := m.untold[0]
-	m.untold = m.untold[1:]
-	return f
-}
-
-// handle tells of an error that is nobody's answer.
-func handle(err error) {
-	defer func() { _ = recover() }() // of a handler that cannot be told
-	otel.Handle(err)
-}
-
-func callForeign(f func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			handle(fmt.Errorf("a function of the program: panic: %v", p))
-		}
-	}()
-	f()
 }
 
 // mix returns the energy by type, and remembers its parts and how it is known.

@@ -45,8 +45,7 @@ func (m *Monitor) Unit(name string) *Unit {
 			return u
 		}
 	}
-	attrs := append([]attribute.KeyValue{}, m.cfg.attrs...)
-	u := &Unit{m: m, name: name, set: metric.WithAttributeSet(attribute.NewSet(append(attrs, attribute.String(names.AttrSCIPer, name))...))}
+	u := &Unit{m: m, name: name, set: m.set(attribute.String(names.AttrSCIPer, name))}
 	m.units = append(m.units, u)
 	return u
 }

@@ -67,10 +67,7 @@ type weigher struct {
 	nobody  float64 // unattributed when the window began
 	shifted float64 // by which more is unattributed than the clock says
 
-	telling sync.Mutex // after all others
-	untold  []func()
-	told    uint64 // of them, so far
-	busy    bool   // a goroutine tells
+	told teller // those who wait
 }
 
 // work is a span or a task that burns CPU time. weigher.mu guards what changes.
@@ -169,11 +166,11 @@ func (w *weigher) end(k *work, e span.Ended, r *span.Result, waiter span.Waiter)
 	default:
 		state = span.Unknown
 	}
-	alone := e.First && k.final && k.task != nil // no cut sees it
+	alone := e.First && k.final // no cut sees it
 	w.mu.Unlock()
 	if alone {
 		w.m.mu.Lock()
-		k.task.add(k.kept.plus(k.given), w.m.wall(k.began), w.m.wall(k.end))
+		w.credit(k)
 		w.m.mu.Unlock()
 	}
 	return state
@@ -182,7 +179,7 @@ func (w *weigher) end(k *work, e span.Ended, r *span.Result, waiter span.Waiter)
 // close notes the end of a span.
 func (w *weigher) close(k *work, e span.Ended) {
 	k.ended, k.energy, k.end = true, e.Energy, e.Ended
-	if w.over || w.held+w.backlog() >= most {
+	if w.over || w.held+w.told.backlog() >= most {
 		w.finish(k)
 		return
 	}
@@ -205,13 +202,19 @@ func (w *weigher) drop(k *work, e span.Ended) {
 	}
 }
 
-// leftover takes what a span had that nobody was told of. Monitor.mu is held.
-func (w *weigher) leftover(k *work) {
+// credit gives what a span had to its task, if it is in one. Monitor.mu is held.
+func (w *weigher) credit(k *work) {
 	if k.task != nil {
 		k.task.add(k.kept.plus(k.given), w.m.wall(k.began), w.m.wall(k.end))
-		return
 	}
-	w.m.dropped += k.result.Joules
+}
+
+// leftover takes what a span had that nobody was told of. Monitor.mu is held.
+func (w *weigher) leftover(k *work) {
+	w.credit(k)
+	if k.task == nil {
+		w.m.dropped += k.result.Joules
+	}
 }
 
 // finish makes the result of what has ended. What the last cut did not see stays as it is.
@@ -263,9 +266,7 @@ func (w *weigher) book(used Energy) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.drew = w.drew.plus(used)
-	if sum := used.Total(); sum > 0 {
-		w.mix = used.times(1 / sum)
-	}
+	w.mix = w.m.ratio
 }
 
 // call has the window end now.
@@ -285,19 +286,19 @@ func (w *weigher) flush(ctx context.Context) error {
 		w.waiting = append(w.waiting, done)
 		w.call()
 	} else {
-		w.tell(func() { close(done) })
+		w.told.tell(func() { close(done) })
 	}
 	w.mu.Unlock()
 	stuck := time.NewTicker(patience)
 	defer stuck.Stop()
-	for before := w.progress(); ; {
+	for before := w.told.progress(); ; {
 		select {
 		case <-done:
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("CPU time of spans: %w", ctx.Err())
 		case <-stuck.C:
-			now := w.progress()
+			now := w.told.progress()
 			if now == before {
 				return errors.New("CPU time of spans: some are still being passed on: the span processor takes its time")
 			}
@@ -399,60 +400,15 @@ func (w *weigher) cut(ctx context.Context, over bool) {
 	}
 	for _, k := range ended {
 		for _, waiter := range k.waiters {
-			w.tell(func() { waiter.Told(k.result, k.known) })
+			w.told.tell(func() { waiter.Told(k.result, k.known) })
 		}
 	}
 	for _, done := range waiting {
-		w.tell(func() { close(done) })
+		w.told.tell(func() { close(done) })
 	}
 	if failed != nil {
 		handle(failed)
 	}
-}
-
-// tell has something told, in order, by a goroutine that takes the time that others take.
-func (w *weigher) tell(f func()) {
-	w.telling.Lock()
-	defer w.telling.Unlock()
-	w.untold = append(w.untold, f)
-	if w.busy {
-		return
-	}
-	w.busy = true
-	go func() {
-		for f := w.next(); f != nil; f = w.next() {
-			callForeign(f)
-			w.telling.Lock()
-			w.told++
-			w.telling.Unlock()
-		}
-	}()
-}
-
-func (w *weigher) next() func() {
-	w.telling.Lock()
-	defer w.telling.Unlock()
-	if len(w.untold) == 0 {
-		w.busy, w.untold = false, nil
-		return nil
-	}
-	f := w.untold[0]
-	w.untold[0] = nil
-	w.untold = w.untold[1:]
-	return f
-}
-
-func (w *weigher) progress() uint64 {
-	w.telling.Lock()
-	defer w.telling.Unlock()
-	return w.told
-}
-
-// backlog is how much waits to be told.
-func (w *weigher) backlog() int {
-	w.telling.Lock()
-	defer w.telling.Unlock()
-	return len(w.untold)
 }
 
 // divide divides the energy of the window and returns what ended in it. It looks at all
@@ -550,8 +506,8 @@ func (w *weigher) divide() (ended []*work) {
 	for _, k := range ended {
 		if len(k.waiters) == 0 {
 			w.leftover(k)
-		} else if k.task != nil {
-			k.task.add(k.kept.plus(k.given), m.wall(k.began), m.wall(k.end))
+		} else {
+			w.credit(k)
 		}
 	}
 	return ended
