@@ -54,9 +54,9 @@ type weigher struct {
 	mu      sync.Mutex // after Monitor.mu, which is after the locks of the table
 	works   map[string]*work
 	tasks   int
-	held    int // ended and waiting
-	waiting []chan struct{}
-	running bool // a profile is
+	held    int      // ended and waiting
+	waiting []func() // for the cut
+	running bool     // a profile is
 	paused  int
 	retry   time.Time
 	pause   time.Duration
@@ -283,7 +283,7 @@ func (w *weigher) flush(ctx context.Context) error {
 	done := make(chan struct{})
 	w.mu.Lock()
 	if !w.over && (w.running || w.held > 0) {
-		w.waiting = append(w.waiting, done)
+		w.waiting = append(w.waiting, func() { w.told.tell(func() { close(done) }) }) // after the spans
 		w.call()
 	} else {
 		w.told.tell(func() { close(done) })
@@ -315,7 +315,7 @@ func (w *weigher) settle() {
 		w.mu.Unlock()
 		return
 	}
-	w.waiting = append(w.waiting, done)
+	w.waiting = append(w.waiting, func() { close(done) })
 	w.mu.Unlock()
 	w.call()
 	select { // what is not weighed by then was shared evenly
@@ -404,7 +404,7 @@ func (w *weigher) cut(ctx context.Context, over bool) {
 		}
 	}
 	for _, done := range waiting {
-		w.told.tell(func() { close(done) })
+		done()
 	}
 	if failed != nil {
 		handle(failed)

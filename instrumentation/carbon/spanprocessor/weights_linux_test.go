@@ -387,6 +387,10 @@ func TestAnExporterThatHangs(t *testing.T) {
 		s.End()
 		time.Sleep(50 * time.Millisecond)
 	}
+	_, task := m.Task(t.Context(), "task")
+	began := time.Now()
+	task.End()
+	assert.Less(t, time.Since(began), time.Second, "a task waits for its CPU time, not for exporters")
 	require.ErrorContains(t, provider.ForceFlush(t.Context()), "the span processor takes its time")
 	require.Error(t, m.Shutdown(t.Context()))
 	close(next.stop)
