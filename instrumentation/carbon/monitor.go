@@ -36,6 +36,7 @@ type Monitor struct {
 	zero    atomic.Int64             // what the wall clock says, in Unix ns, when ours is 0
 	ticked  atomic.Int64             // the newest reading, in ns of our clock
 	sparing atomic.Int64             // until when there is no glance
+	nested  atomic.Bool              // there may be a context with something in progress
 	weigh   *weigher                 // nil: spans and tasks share evenly
 
 	reading chan struct{} // full while somebody reads the source
@@ -231,7 +232,13 @@ const (
 // that waits most of the time that would be far from it. Sources that are not ours are not
 // asked: nobody knows how long they take.
 func (m *Monitor) glance(now int64) {
-	if m.own == nil || m.clock.Crowd() > 1 || now < m.sparing.Load() || now-m.ticked.Load() < int64(fresh) {
+	if now >= m.sparing.Load() { // else it is inlined
+		m.look(now)
+	}
+}
+
+func (m *Monitor) look(now int64) {
+	if m.own == nil || m.clock.Crowd() > 1 || now-m.ticked.Load() < int64(fresh) {
 		return
 	}
 	select {

@@ -26,12 +26,24 @@ type around struct {
 	task *tally // the innermost one
 }
 
+// alone is for where nothing is in progress.
+var alone around
+
 // around returns what is in progress in ctx by this Monitor.
-func (m *Monitor) around(ctx context.Context) (a around) {
-	if in, ok := ctx.Value(refKey{}).(*around); ok && in.m == m {
-		return *in
+func (m *Monitor) around(ctx context.Context) *around {
+	if !m.nested.Load() { // a context may be deep
+		return &alone
 	}
-	return a
+	if in, ok := ctx.Value(refKey{}).(*around); ok && in.m == m {
+		return in
+	}
+	return &alone
+}
+
+// current returns the identity of the span in ctx.
+func current(ctx context.Context) span.ID {
+	sc := trace.SpanContextFromContext(ctx)
+	return span.IDOf(&sc)
 }
 
 // Span measures the span in ctx, from now until the returned function is called, which
@@ -49,12 +61,11 @@ func (m *Monitor) around(ctx context.Context) (a around) {
 //
 // Where package spanprocessor measures all spans, each would be measured twice.
 func (m *Monitor) Span(ctx context.Context, operation ...attribute.KeyValue) (context.Context, func()) {
-	current := trace.SpanFromContext(ctx)
-	if m == nil || m.closed.Load() || !current.IsRecording() && len(operation) == 0 {
+	s := trace.SpanFromContext(ctx)
+	if m == nil || m.closed.Load() || !s.IsRecording() && len(operation) == 0 {
 		return ctx, func() {}
 	}
-	id := span.IDOf(current.SpanContext())
-	in := m.around(ctx)
+	in, id := m.around(ctx), current(ctx)
 	began, node := m.now(), new(clock.Node)
 	m.glance(began)
 	ref := m.clock.Start(node, m.parentOf(in, id), began)
@@ -65,27 +76,28 @@ func (m *Monitor) Span(ctx context.Context, operation ...attribute.KeyValue) (co
 		if !first {
 			return
 		}
-		r, known := m.result(e, began, ended)
-		if !known {
+		var r span.Result
+		if !m.result(&r, e, began, ended) {
 			return
 		}
 		u := m.Price(&r)
 		if in.task != nil {
 			in.task.span(e.Joules, m.wall(began), m.wall(ended))
 		}
-		if current.IsRecording() {
-			current.SetAttributes(u.Append(make([]attribute.KeyValue, 0, span.Attributes))...)
+		if s.IsRecording() {
+			s.SetAttributes(u.Append(make([]attribute.KeyValue, 0, span.Attributes))...)
 		}
 		if len(operation) > 0 {
 			m.instruments.operation(ctx, u, slices.Concat(operation, m.cfg.attrs))
 		}
 	}
+	m.nested.Store(true)
 	return context.WithValue(ctx, refKey{}, &around{m, ref, id, in.task}), done
 }
 
 // parentOf returns what is in progress around: what was begun in ctx with this Monitor,
 // unless a span began after it, which a span processor measures.
-func (m *Monitor) parentOf(in around, current span.ID) clock.Ref {
+func (m *Monitor) parentOf(in *around, current span.ID) clock.Ref {
 	if in.m != nil && in.span == current {
 		return in.ref
 	}
@@ -95,12 +107,14 @@ func (m *Monitor) parentOf(in around, current span.ID) clock.Ref {
 	return in.ref
 }
 
-// result is what a life of a node amounts to; false if nothing is known of it.
-func (m *Monitor) result(e clock.Energy, began, ended int64) (r span.Result, known bool) {
+// result makes r, which is empty, what a life of a node amounts to; false if nothing is
+// known of it.
+func (m *Monitor) result(r *span.Result, e clock.Energy, began, ended int64) (known bool) {
 	if m.source == nil || e.Coverage == clock.Partial && e.Joules == 0 {
-		return r, false
+		return false
 	}
-	return span.Result{Joules: e.Joules, Off: e.Off, Began: began, Ended: ended, How: m.method.Load(), Coverage: e.Coverage}, true
+	r.Joules, r.Off, r.Began, r.Ended, r.How, r.Coverage = e.Joules, e.Off, began, ended, m.method.Load(), e.Coverage
+	return true
 }
 
 // Price is for package spanprocessor.
@@ -152,19 +166,19 @@ func (m *Monitor) EndSpan(id span.ID, r *span.Result, w span.Waiter) span.State 
 	}
 	now := m.now()
 	m.glance(now)
-	e, ok := m.table.End(id, now)
-	if !ok {
+	var e span.Ended
+	if !m.table.End(id, now, &e) {
 		return span.Unknown
 	}
 	switch o := e.Owner.(type) {
 	case *work:
-		return m.weigh.end(o, e, r, w)
+		return m.weigh.end(o, &e, r, w)
 	case *tally:
 		if e.First {
 			o.span(e.Energy.Joules, m.wall(e.Began), m.wall(e.Ended))
 		}
 	}
-	if *r, ok = m.result(e.Energy, e.Began, e.Ended); !ok {
+	if !m.result(r, e.Energy, e.Began, e.Ended) {
 		return span.Unknown
 	}
 	return span.Known

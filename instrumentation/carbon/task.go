@@ -9,10 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
-	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/span"
 	"github.com/otelcarbon/otelcarbon/internal/emission"
 )
 
@@ -104,9 +101,9 @@ func (m *Monitor) task(ctx context.Context, name string, label bool) (context.Co
 		return ctx, &Task{}
 	}
 	t := m.tally(name)
-	in, current := m.around(ctx), span.IDOf(trace.SpanContextFromContext(ctx))
+	in, id := m.around(ctx), current(ctx)
 	t.parent = in.task
-	above := m.parentOf(in, current)
+	above := m.parentOf(in, id)
 	m.glance(m.now())
 	m.mu.Lock()
 	t.gapped = m.unknown(time.Now())
@@ -116,7 +113,8 @@ func (m *Monitor) task(ctx context.Context, name string, label bool) (context.Co
 	if m.weigh != nil && label {
 		ctx = m.weigh.begin(ctx, t, m.workOf(ctx))
 	}
-	return context.WithValue(ctx, refKey{}, &around{m, t.ref, current, t}), &Task{t}
+	m.nested.Store(true)
+	return context.WithValue(ctx, refKey{}, &around{m, t.ref, id, t}), &Task{t}
 }
 
 // Measure begins a task without a context, which is in no other, and returns what ends it:

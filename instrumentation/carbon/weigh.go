@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/cputime"
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/span"
@@ -109,7 +107,7 @@ func newWeigher(m *Monitor) *weigher {
 }
 
 // start begins a span below its parent or what is in progress around it.
-func (w *weigher) start(ctx context.Context, s span.Named, id, parent span.ID, in around) {
+func (w *weigher) start(ctx context.Context, s span.Named, id, parent span.ID, in *around) {
 	k := &work{label: id.String(), group: s.Name(), task: in.task}
 	_, above := w.m.table.Find(parent)
 	up, _ := above.(*work)
@@ -149,7 +147,7 @@ func (w *weigher) add(k *work) {
 }
 
 // end ends a span.
-func (w *weigher) end(k *work, e span.Ended, r *span.Result, waiter span.Waiter) span.State {
+func (w *weigher) end(k *work, e *span.Ended, r *span.Result, waiter span.Waiter) span.State {
 	if e.First {
 		cputime.Label(k.back)
 	}
@@ -177,7 +175,7 @@ func (w *weigher) end(k *work, e span.Ended, r *span.Result, waiter span.Waiter)
 }
 
 // close notes the end of a span.
-func (w *weigher) close(k *work, e span.Ended) {
+func (w *weigher) close(k *work, e *span.Ended) {
 	k.ended, k.energy, k.end = true, e.Energy, e.Ended
 	if w.over || w.held+w.told.backlog() >= most {
 		w.finish(k)
@@ -192,7 +190,7 @@ func (w *weigher) close(k *work, e span.Ended) {
 // drop ends a span of which nobody will tell. It has no waiter.
 func (w *weigher) drop(k *work, e span.Ended) {
 	w.mu.Lock()
-	w.close(k, e)
+	w.close(k, &e)
 	alone := k.final
 	w.mu.Unlock()
 	if alone {
@@ -227,7 +225,7 @@ func (w *weigher) finish(k *work) {
 		e.Coverage, e.Off = clock.Settled, 0
 	}
 	k.final = true
-	k.result, k.known = w.m.result(e, k.began, k.end)
+	k.known = w.m.result(&k.result, e, k.began, k.end)
 	k.result.Joules = e.Joules
 	switch off := math.Sqrt(k.off2); {
 	case byCPU:
@@ -568,7 +566,7 @@ func (m *Monitor) PauseCPUWeights() (resume func()) {
 
 // workOf returns the span or task in ctx.
 func (m *Monitor) workOf(ctx context.Context) *work {
-	in, id := m.around(ctx), span.IDOf(trace.SpanContextFromContext(ctx))
+	in, id := m.around(ctx), current(ctx)
 	if in.m == nil || in.span != id {
 		_, owner := m.table.Find(id)
 		if k, ok := owner.(*work); ok {

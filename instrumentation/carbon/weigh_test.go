@@ -71,9 +71,10 @@ func newBench(t *testing.T, s *supply) *bench {
 }
 
 func (b *bench) id(n uint64) span.ID {
-	return span.IDOf(trace.NewSpanContext(trace.SpanContextConfig{
+	sc := trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{6: byte(n >> 8), 7: byte(n)},
-	}))
+	})
+	return span.IDOf(&sc)
 }
 
 func (b *bench) start(n, parent uint64, name string) {
@@ -236,7 +237,8 @@ func TestEqualSpanIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, &supply{at: time.Now(), watts: 100})
 		id := func(trace0 byte) span.ID {
-			return span.IDOf(trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: trace0}, SpanID: trace.SpanID{7: 1}}))
+			sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: trace0}, SpanID: trace.SpanID{7: 1}})
+			return span.IDOf(&sc)
 		}
 		var two [2]told
 		for i := range two {

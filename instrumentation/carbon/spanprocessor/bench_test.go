@@ -17,7 +17,7 @@ func BenchmarkStartEnd(b *testing.B) {
 	for _, concurrent := range []int{1, 10, 100, 1000} {
 		for _, wrapped := range []bool{false, true} {
 			b.Run(fmt.Sprintf("spans=%d/energy=%v", concurrent, wrapped), func(b *testing.B) {
-				tracer := tracerFor(b, wrapped, sdktrace.AlwaysSample())
+				tracer := tracerFor(b, wrapped)
 				ctx, _ := tracer.Start(b.Context(), "root")
 				for range concurrent - 1 {
 					tracer.Start(ctx, "other")
@@ -32,20 +32,6 @@ func BenchmarkStartEnd(b *testing.B) {
 				})
 			})
 		}
-	}
-}
-
-func BenchmarkUnsampled(b *testing.B) {
-	for _, wrapped := range []bool{false, true} {
-		b.Run(fmt.Sprintf("energy=%v", wrapped), func(b *testing.B) {
-			tracer := tracerFor(b, wrapped, sdktrace.NeverSample())
-			ctx := b.Context()
-			b.ReportAllocs()
-			for b.Loop() {
-				_, s := tracer.Start(ctx, "work")
-				s.End()
-			}
-		})
 	}
 }
 
@@ -82,7 +68,7 @@ func BenchmarkAttributes(b *testing.B) {
 	}
 }
 
-func tracerFor(b *testing.B, wrapped bool, sampler sdktrace.Sampler) trace.Tracer {
+func tracerFor(b *testing.B, wrapped bool) trace.Tracer {
 	b.Helper()
 	var p sdktrace.SpanProcessor = nothing{}
 	if wrapped {
@@ -90,5 +76,5 @@ func tracerFor(b *testing.B, wrapped bool, sampler sdktrace.Sampler) trace.Trace
 		m.clock.Book(1, m.now())
 		p = spanprocessor.New(p, m)
 	}
-	return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p), sdktrace.WithSampler(sampler)).Tracer("bench")
+	return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p)).Tracer("bench")
 }

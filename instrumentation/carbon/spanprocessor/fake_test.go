@@ -48,8 +48,8 @@ func (m *monitor) StartSpan(_ context.Context, _ span.Named, id, parent span.ID)
 }
 
 func (m *monitor) EndSpan(id span.ID, r *span.Result, _ span.Waiter) span.State {
-	e, ok := m.table.End(id, m.now())
-	if !ok || e.Energy.Coverage == clock.Partial && e.Energy.Joules == 0 {
+	var e span.Ended
+	if !m.table.End(id, m.now(), &e) || e.Energy.Coverage == clock.Partial && e.Energy.Joules == 0 {
 		return span.Unknown
 	}
 	*r = span.Result{Joules: e.Energy.Joules, Coverage: m.coverage}

@@ -31,21 +31,24 @@ func BenchmarkOverhead(b *testing.B) {
 				continue
 			}
 			b.Run(fmt.Sprintf("goroutines=%d/spans=%d", goroutines, live), func(b *testing.B) {
-				m, err := carbon.Start(carbon.WithZone("FR"))
-				if err != nil {
-					b.Log(err)
-				}
-				defer func() { _ = m.Shutdown(b.Context()) }()
-				bare := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(nothing{})).Tracer("bench")
-				ours := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spanprocessor.New(nothing{}, m))).Tracer("bench")
-				difference(b, goroutines, live, bare, ours)
+				difference(b, goroutines, live, sdktrace.AlwaysSample())
 			})
 		}
 	}
 }
 
-func difference(b *testing.B, goroutines, live int, bare, ours trace.Tracer) {
+// The same of spans that are not sampled, which no span processor is told of.
+func BenchmarkUnsampled(b *testing.B) { difference(b, 1, 1, sdktrace.NeverSample()) }
+
+func difference(b *testing.B, goroutines, live int, sampler sdktrace.Sampler) {
 	b.Helper()
+	m, err := carbon.Start(carbon.WithZone("FR"))
+	if err != nil {
+		b.Log(err)
+	}
+	defer func() { _ = m.Shutdown(b.Context()) }()
+	bare := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(nothing{})).Tracer("bench")
+	ours := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithSpanProcessor(spanprocessor.New(nothing{}, m))).Tracer("bench")
 	const batch = 5000
 	turn := func(tracer trace.Tracer) time.Duration {
 		began := time.Now()

@@ -54,7 +54,9 @@ type processor struct {
 
 func (p *processor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan) {
 	if !p.stopped.Load() {
-		p.monitor.StartSpan(parent, s, span.IDOf(s.SpanContext()), span.IDOf(s.Parent()))
+		own, above := s.SpanContext(), s.Parent()
+		id := span.IDOf(&own)
+		p.monitor.StartSpan(parent, s, id, id.Parent(&above))
 	}
 	p.next.OnStart(parent, s)
 }
@@ -65,7 +67,8 @@ func (p *processor) OnEnd(s sdktrace.ReadOnlySpan) {
 		return
 	}
 	v := &view{ReadOnlySpan: s, p: p}
-	switch p.monitor.EndSpan(span.IDOf(s.SpanContext()), &v.result, v) {
+	sc := s.SpanContext()
+	switch p.monitor.EndSpan(span.IDOf(&sc), &v.result, v) {
 	case span.Known:
 		p.next.OnEnd(v)
 	case span.Unknown:

@@ -2,7 +2,6 @@ package clock
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 )
 
@@ -18,8 +17,6 @@ const (
 	// farthest is what an estimate counts as at most that was too low, relative: the first
 	// work of a program that was idle is no measure of what comes.
 	farthest = 4
-	// spins is how often the lock is tried at once: for some 100 ns.
-	spins = 30
 )
 
 // A Clock divides energy among nodes. It is safe for concurrent use. All times
@@ -31,7 +28,7 @@ const (
 // time must never be ahead of what a slower caller with an earlier now makes of it, or
 // a node would end before it began; and whoever wants to rule that out has to write.
 type Clock struct {
-	mu sync.Mutex
+	mu Mutex
 
 	reach  int64
 	now    int64
@@ -88,17 +85,6 @@ type tick struct {
 	losses  uint64 // lost ticks up to and including this one
 }
 
-// lock waits a moment for who holds the lock for some 30 ns, before it lets the scheduler
-// take the goroutine away, which costs a thousand.
-func (c *Clock) lock() {
-	for range spins {
-		if c.mu.TryLock() {
-			return
-		}
-	}
-	c.mu.Lock()
-}
-
 // New returns a clock whose first tick begins now.
 func New(now int64) *Clock {
 	return &Clock{now: now, began: now, tick: &tick{}, reach: reach}
@@ -113,7 +99,7 @@ func (c *Clock) Book(joules float64, now int64) {
 		c.Miss(now)
 		return
 	}
-	c.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.booked += joules
@@ -138,7 +124,7 @@ func (c *Clock) BookPart(joules float64, now int64) {
 	if !(joules >= 0) || math.IsInf(joules, 1) {
 		joules = 0
 	}
-	c.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.booked += joules
@@ -183,7 +169,7 @@ func (c *Clock) judge(joules float64) {
 // Miss says that a reading was due and failed. The tick stays open: the energy
 // may still come, with the next Book.
 func (c *Clock) Miss(now int64) {
-	c.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.stop()
@@ -192,7 +178,7 @@ func (c *Clock) Miss(now int64) {
 // Lose closes a tick whose energy nobody will ever know: a counter was reset, or a
 // power meter was silent. Nodes that were leaves in it have a gap.
 func (c *Clock) Lose(now int64) {
-	c.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	c.close(0)
@@ -211,7 +197,7 @@ type Totals struct {
 
 // Totals returns the sums up to now.
 func (c *Clock) Totals(now int64) Totals {
-	c.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance(now)
 	shared := c.elapsed - c.idle - c.undivided

@@ -4,6 +4,7 @@ package clock
 // its end it can be started again. It belongs to the clock that first started it and
 // must not be copied. Embed it in what belongs to the task: nothing here allocates.
 type Node struct {
+	clock    *Clock // that first started it
 	life     uint64 // odd while started; a Ref to an earlier life is dead
 	parent   *Node
 	within   uint64 // its life that this one is part of
@@ -20,9 +21,8 @@ type Node struct {
 
 // A Ref is one life of a node. The zero Ref is no node.
 type Ref struct {
-	clock *Clock
-	node  *Node
-	life  uint64
+	node *Node
+	life uint64
 }
 
 // Coverage says where the energy of a node comes from.
@@ -47,15 +47,23 @@ type Energy struct {
 // Start begins a life of n, as a child of parent if that is active and of this
 // clock. If n is active, that life ends first, unseen.
 func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
-	c.lock()
-	defer c.mu.Unlock()
+	if !c.mu.TryLock() {
+		c.mu.Lock()
+	}
 	c.advance(now)
 	if n.life&1 == 1 {
 		c.end(n)
 	}
-	// Field by field: to write all of it at once costs more while the garbage collector runs.
+	// Field by field, and pointers only where they change: each one that is written costs
+	// more while the garbage collector runs.
+	if n.clock != c {
+		n.clock = c
+	}
+	if n.tick != c.tick {
+		n.tick = c.tick
+	}
 	n.life++
-	n.parent, n.tick, n.children = nil, c.tick, 0
+	n.children = 0
 	n.lived, n.late, n.joules, n.gap = 0, 0, 0, false
 	leaves := c.leaves
 	if c.alive(parent) {
@@ -69,25 +77,31 @@ func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
 	}
 	c.enter(n)
 	c.setLeaves(leaves + 1)
-	return Ref{c, n, n.life}
+	r := Ref{n, n.life}
+	c.mu.Unlock()
+	return r
 }
 
 // End ends a life and returns its energy. It reports false for a life that has
 // ended already or is not of this clock.
 func (c *Clock) End(r Ref, now int64) (Energy, bool) {
-	c.lock()
-	defer c.mu.Unlock()
+	if !c.mu.TryLock() {
+		c.mu.Lock()
+	}
 	if !c.alive(r) {
+		c.mu.Unlock()
 		return Energy{}, false
 	}
 	c.advance(now)
-	return c.end(r.node), true
+	e := c.end(r.node)
+	c.mu.Unlock()
+	return e, true
 }
 
 // Read returns what a life has so far. The next tick replaces what is estimated
 // of it, perhaps by less. It reports false as End does.
 func (c *Clock) Read(r Ref, now int64) (Energy, bool) {
-	c.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.alive(r) {
 		return Energy{}, false
@@ -102,7 +116,7 @@ func (c *Clock) Read(r Ref, now int64) (Energy, bool) {
 }
 
 func (c *Clock) alive(r Ref) bool {
-	return r.clock == c && r.node != nil && r.node.life == r.life
+	return r.node != nil && r.node.clock == c && r.node.life == r.life
 }
 
 func (c *Clock) end(n *Node) Energy {
@@ -125,7 +139,9 @@ func (c *Clock) end(n *Node) Energy {
 	c.gone += n.lived
 	c.goneCredited += n.lived - n.late
 	n.life++
-	n.parent, n.tick = nil, nil // nothing that has ended is kept in memory by its child
+	if n.parent != nil {
+		n.parent = nil // nothing that has ended is kept in memory by its child
+	}
 	return e
 }
 

@@ -21,11 +21,12 @@ func BenchmarkTable(b *testing.B) {
 		for _, id := range ids {
 			start(t, id, clock.Ref{}, 0)
 		}
+		var e Ended
 		b.ReportAllocs()
 		for i := range b.N {
 			id := ID{span: uint64(i)}
 			t.Start(id, ids[0], clock.Ref{}, nil, int64(i))
-			t.End(id, int64(i))
+			t.End(id, int64(i), &e)
 		}
 	})
 	b.Run("slots", func(b *testing.B) {

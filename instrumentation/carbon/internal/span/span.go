@@ -95,13 +95,23 @@ func (id ID) String() string {
 	return string(text[:])
 }
 
-// IDOf returns the identity of the span in sc.
-func IDOf(sc trace.SpanContext) ID {
+// IDOf returns the identity of the span in sc, which is copied less often by its address.
+func IDOf(sc *trace.SpanContext) ID {
 	t, s := sc.TraceID(), sc.SpanID()
 	return ID{
 		binary.NativeEndian.Uint64(t[:8]), binary.NativeEndian.Uint64(t[8:]),
 		binary.NativeEndian.Uint64(s[:]),
 	}
+}
+
+// Parent returns the identity of the span in sc, the parent's of the span id, which is in
+// the same trace; zero if sc is of no span.
+func (id ID) Parent(sc *trace.SpanContext) ID {
+	s := sc.SpanID()
+	if id.span = binary.NativeEndian.Uint64(s[:]); id.span == 0 {
+		return ID{}
+	}
+	return id
 }
 
 // Use is what one span used itself, what its children used not included.

@@ -1,7 +1,6 @@
 package span
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/clock"
@@ -38,7 +37,7 @@ type Table struct {
 // to it when a span starts and ends. A map of the language in place of the slots costs
 // half as much again (BenchmarkTable).
 type shard struct {
-	mu     sync.Mutex
+	mu     clock.Mutex
 	slots  []slot          // a power of two, at least twice as many as spans; see place
 	chunks []*[chunk]entry // of all entries; number 0 is no span
 	len    int
@@ -99,9 +98,9 @@ func (t *Table) RemoveProcessor(now int64) {
 	}
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.lock()
+		s.mu.Lock()
 		for s.oldest != 0 {
-			t.drop(s, s.entry(s.oldest), now)
+			t.dropOldest(s, now)
 		}
 		s.mu.Unlock()
 	}
@@ -112,24 +111,31 @@ func (t *Table) RemoveProcessor(now int64) {
 // reports false. owner, a pointer or nil, stays with the span.
 func (t *Table) Start(id, parent ID, around clock.Ref, owner any, now int64) (ref clock.Ref, first bool) {
 	s := t.shard(id)
-	s.lock()
-	defer s.mu.Unlock()
+	if !s.mu.TryLock() {
+		s.mu.Lock()
+	}
+	ref, first = t.start(s, id, parent, around, owner, now)
+	s.mu.Unlock()
+	return ref, first
+}
+
+func (t *Table) start(s *shard, id, parent ID, around clock.Ref, owner any, now int64) (ref clock.Ref, first bool) {
 	if t.processors.Load() <= 0 {
 		return clock.Ref{}, false
 	}
-	if e := s.find(id); e != nil {
+	if e, at := s.find(id); e != nil {
 		if !e.ended {
 			e.starts++
 			return e.ref, false
 		}
-		t.drop(s, e, now)
+		t.drop(s, e, at, now)
 	}
 	if s.len >= t.limit/shards && t.full(s) {
-		t.drop(s, s.entry(s.oldest), now)
+		t.dropOldest(s, now)
 		t.evicted.Add(1)
 	}
 	if parent.span != 0 {
-		if p := s.find(parent); p != nil {
+		if p, _ := s.find(parent); p != nil {
 			around = p.ref
 		}
 	}
@@ -170,26 +176,36 @@ type Ended struct {
 	First  bool // for the first span processor that says so
 }
 
-// End ends a span. All span processors that started it get the same answer. It reports
-// false if the span is not in the table.
-func (t *Table) End(id ID, now int64) (e Ended, ok bool) {
+// End ends a span and says in e what was. All span processors that started it get the same
+// answer. It reports false if the span is not in the table.
+func (t *Table) End(id ID, now int64, e *Ended) bool {
 	s := t.shard(id)
-	s.lock()
-	defer s.mu.Unlock()
-	n := s.find(id)
+	if !s.mu.TryLock() {
+		s.mu.Lock()
+	}
+	ok := t.end(s, id, now, e)
+	s.mu.Unlock()
+	return ok
+}
+
+func (t *Table) end(s *shard, id ID, now int64, e *Ended) bool {
+	n, at := s.find(id)
 	if n == nil {
-		return e, false
+		return false
 	}
-	if !n.ended {
-		e.First, n.ended, n.end = true, true, now
-		n.energy, _ = t.clock.End(n.ref, now)
+	e.Began, e.Owner = n.began, n.owner
+	if e.First = !n.ended; e.First {
+		e.Energy, _ = t.clock.End(n.ref, now)
+		e.Ended = now
+		n.ended, n.end, n.energy = true, now, e.Energy
+	} else {
+		e.Ended, e.Energy = n.end, n.energy
 	}
-	e.Energy, e.Began, e.Ended, e.Owner = n.energy, n.began, n.end, n.owner
 	n.ends++
 	if n.ends >= min(n.starts, t.processors.Load()) {
-		t.drop(s, n, now)
+		t.drop(s, n, at, now)
 	}
-	return e, true
+	return true
 }
 
 // Find returns the node and the owner of a span in progress, or none.
@@ -198,9 +214,9 @@ func (t *Table) Find(id ID) (clock.Ref, any) {
 		return clock.Ref{}, nil
 	}
 	s := t.shard(id)
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.find(id); e != nil {
+	if e, _ := s.find(id); e != nil {
 		return e.ref, e.owner
 	}
 	return clock.Ref{}, nil
@@ -211,7 +227,7 @@ func (t *Table) Len() int {
 	n := 0
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.lock()
+		s.mu.Lock()
 		n += s.len
 		s.mu.Unlock()
 	}
@@ -229,8 +245,13 @@ func (t *Table) shard(id ID) *shard {
 // spread is 2⁶⁴ divided by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
 const spread = 0x9e3779b97f4a7c15
 
-// drop takes a span out of its shard.
-func (t *Table) drop(s *shard, e *entry, now int64) {
+func (t *Table) dropOldest(s *shard, now int64) {
+	e, at := s.find(s.entry(s.oldest).id)
+	t.drop(s, e, at, now)
+}
+
+// drop takes the span of a slot out of its shard.
+func (t *Table) drop(s *shard, e *entry, at int, now int64) {
 	if !e.ended {
 		energy, _ := t.clock.End(e.ref, now)
 		if t.dropped != nil {
@@ -240,7 +261,7 @@ func (t *Table) drop(s *shard, e *entry, now int64) {
 	if e.owner != nil {
 		e.owner = nil
 	}
-	s.remove(e)
+	s.remove(e, at)
 	t.say(s)
 }
 
@@ -250,28 +271,19 @@ func (s *shard) place(span uint64) int {
 	return int(span*spread>>32) & (len(s.slots) - 1)
 }
 
-// lock waits as that of the clock does.
-func (s *shard) lock() {
-	for range 30 {
-		if s.mu.TryLock() {
-			return
-		}
-	}
-	s.mu.Lock()
-}
-
 // entry returns the one of a number, which is not 0.
 func (s *shard) entry(number uint32) *entry { return &s.chunks[number/chunk][number%chunk] }
 
-func (s *shard) find(id ID) *entry {
+// find returns a span and the number of its slot.
+func (s *shard) find(id ID) (*entry, int) {
 	for i := s.place(id.span); ; i = (i + 1) & (len(s.slots) - 1) {
 		at := &s.slots[i]
 		if at.entry == 0 {
-			return nil
+			return nil, i
 		}
 		if at.span == id.span {
 			if e := s.entry(at.entry); e.id == id {
-				return e
+				return e, i
 			}
 		}
 	}
@@ -319,12 +331,8 @@ func (s *shard) insert(e *entry) {
 	s.slots[i] = slot{e.id.span, e.number}
 }
 
-func (s *shard) remove(e *entry) {
+func (s *shard) remove(e *entry, free int) {
 	last := len(s.slots) - 1
-	free := s.place(e.id.span)
-	for s.slots[free].entry != e.number {
-		free = (free + 1) & last
-	}
 	// What stands behind and could not be found past a free slot moves into it.
 	for i := (free + 1) & last; s.slots[i].entry != 0; i = (i + 1) & last {
 		home := s.place(s.slots[i].span)

@@ -16,7 +16,8 @@ const ms = int64(1e6)
 func start(t *Table, id ID, parent clock.Ref, now int64) { t.Start(id, ID{}, parent, nil, now) }
 
 func end(t *Table, id ID, now int64) (clock.Energy, int64, bool) {
-	e, ok := t.End(id, now)
+	var e Ended
+	ok := t.End(id, now, &e)
 	return e.Energy, e.Began, ok
 }
 
@@ -220,19 +221,24 @@ func TestTableKeepsItsMemory(t *testing.T) {
 }
 
 func TestIDOf(t *testing.T) {
+	of := func(sc trace.SpanContext) ID { return IDOf(&sc) }
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
-	if IDOf(trace.SpanContext{}) != (ID{}) {
+	if of(trace.SpanContext{}) != (ID{}) {
 		t.Error("no span has an identity")
 	}
 	for name, other := range map[string]trace.SpanContext{
 		"trace": sc.WithTraceID(trace.TraceID{15: 1}), "span": sc.WithSpanID(trace.SpanID{7: 2}),
 	} {
-		if IDOf(sc) == IDOf(other) {
+		if of(sc) == of(other) {
 			t.Errorf("another %s, the same identity", name)
 		}
 	}
-	if IDOf(sc) != IDOf(sc.WithRemote(true).WithTraceFlags(trace.FlagsSampled)) {
+	if of(sc) != of(sc.WithRemote(true).WithTraceFlags(trace.FlagsSampled)) {
 		t.Error("the identity depends on more than trace and span")
+	}
+	parent := sc.WithSpanID(trace.SpanID{2: 7})
+	if none := (trace.SpanContext{}); IDOf(&sc).Parent(&parent) != IDOf(&parent) || IDOf(&sc).Parent(&none) != (ID{}) {
+		t.Error("the parent has another identity")
 	}
 }
 
