@@ -81,8 +81,8 @@ $(NVML)/otelcarbon-nvml: $(SOURCES)
 
 # The rest of the module has no file behind the tag.
 .PHONY: test-nvml
-test-nvml: # the sensor nvml as it is built with its tag: vet and tests
-	@$(FOR_CGO); go vet -tags nvml ./internal/sensor/nvml/; go test -race -tags nvml ./internal/sensor/nvml/
+test-nvml: # what reads GPUs, as it is built with its tag: vet and tests
+	@$(FOR_CGO); go vet -tags nvml ./internal/sensor/nvml/ ./instrumentation/carbon/gpu/; go test -race -tags nvml ./internal/sensor/nvml/ ./instrumentation/carbon/gpu/
 
 .PHONY: gateway
 gateway: $(AGENT) ## build the agent of examples/gateway, which sends to several gateways, into _build/gateway

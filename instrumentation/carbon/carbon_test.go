@@ -386,9 +386,10 @@ func TestNothingHurtsTheProgram(t *testing.T) {
 func TestWrongOptionsAreNamedAndTheRestWorks(t *testing.T) {
 	t.Setenv("OTELCARBON_PUE", "lots")
 	t.Setenv("OTELCARBON_IDLE", "mine")
-	c, err := carbon.Start(carbon.WithEnergySource(newMeter(1)), carbon.WithInterval(time.Hour), carbon.WithZone("FRR"),
+	t.Setenv("OTELCARBON_ROOT_PATH", "/nowhere")
+	c, err := carbon.Start(carbon.WithEnergySource(newMeter(1)), carbon.WithInterval(time.Hour), carbon.WithZone("FRR"), carbon.WithRootPath(t.TempDir()),
 		carbon.WithBudget(carbon.Budget{Name: "b"}))
-	for _, w := range []string{"OTELCARBON_PUE", "OTELCARBON_IDLE", "interval of 1h0m0s: want 10ms to 1m0s", `WithZone: `, `"FRR"`, `budget "b": grams`} {
+	for _, w := range []string{"OTELCARBON_PUE", `OTELCARBON_ROOT_PATH: "/nowhere" has no folder proc`, "WithRootPath: ", "OTELCARBON_IDLE", "interval of 1h0m0s: want 10ms to 1m0s", `WithZone: `, `"FRR"`, `budget "b": grams`} {
 		require.ErrorContains(t, err, w)
 	}
 	require.NotNil(t, c)

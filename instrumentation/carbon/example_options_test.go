@@ -114,6 +114,15 @@ func ExampleWithGPUs() {
 	// Output: <nil>
 }
 
+func ExampleWithRootPath() {
+	m, err := carbon.Start(carbon.WithRootPath("/host")) // in a container that mounts the host's proc and sys there
+	fmt.Println(err)
+	fmt.Println(m.Shutdown(context.Background()))
+	// Output:
+	// WithRootPath: "/host" has no folder proc: want where that of the host is mounted, such as /host
+	// <nil>
+}
+
 func ExampleWithCPUWeights() {
 	m, err := carbon.Start(carbon.WithCPUWeights())
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,8 @@ type config struct {
 	pue      float64
 	idle     Idle
 	children bool
-	weights  bool // spans and tasks share by CPU time
+	root     string // of the machine; "": "/"
+	weights  bool   // spans and tasks share by CPU time
 	budgets  []Budget
 	disabled bool
 	hostType string // of the cloud, from the resource
@@ -95,6 +97,21 @@ func WithGPUs(open func() (sensor.Sensor, error)) Option {
 	return option(func(c *config) { c.gpus = open })
 }
 
+// WithRootPath says below which folder proc and sys of the machine lie: in a container,
+// where those of the host are mounted, such as /host. GPUs need it there, whose driver knows
+// processes by the numbers that they have on the host.
+func WithRootPath(path string) Option {
+	return option(func(c *config) { c.setRoot("WithRootPath", path) })
+}
+
+func (c *config) setRoot(from, path string) {
+	if i, err := os.Stat(filepath.Join(path, "proc")); err != nil || !i.IsDir() { //nolint:gosec // it is the user's own machine
+		c.refuse("%s: %q has no folder proc: want where that of the host is mounted, such as /host", from, path)
+		return
+	}
+	c.root = path
+}
+
 // WithAttributes adds attributes to every point of the metrics. They are few and the
 // same for as long as the program runs; what differs from span to span belongs to
 // Monitor.Span.
@@ -128,8 +145,9 @@ func WithIdle(i Idle) Option { return option(func(c *config) { c.idle = i }) }
 
 // WithChildren has the energy of child processes counted, too: by their CPU time, when they
 // have ended and were waited for (os/exec does it), at what a CPU-second of all other
-// processes cost in the mean since Start. Children that measure themselves would be counted
-// twice. Windows does not tell their time.
+// processes cost in the mean since Start. Windows does not tell their time. With WithGPUs,
+// what they and their children use of GPUs counts, too, while they run, by their share.
+// Children that measure themselves would be counted twice.
 func WithChildren() Option { return option(func(c *config) { c.children = true }) }
 
 // WithCPUWeights has spans and tasks share energy by the CPU time that they burn, instead
@@ -159,6 +177,7 @@ const (
 	envInterval = "OTELCARBON_INTERVAL"    // as WithInterval: 100ms, 1s
 	envIdle     = "OTELCARBON_IDLE"        // separate or usage
 	envChildren = "OTELCARBON_CHILDREN"    // true: as WithChildren
+	envRoot     = "OTELCARBON_ROOT_PATH"   // as WithRootPath
 	envWeights  = "OTELCARBON_CPU_WEIGHTS" // true: as WithCPUWeights
 	envDisabled = "OTELCARBON_DISABLED"    // true: nothing is measured
 	envResource = "OTEL_RESOURCE_ATTRIBUTES"
@@ -222,6 +241,9 @@ func (c *config) environment() {
 			d = defaultInterval
 		}
 		c.interval = d
+	}
+	if v := os.Getenv(envRoot); v != "" {
+		c.setRoot(envRoot, v)
 	}
 	switch v := os.Getenv(envIdle); v {
 	case "", "separate":

@@ -14,7 +14,7 @@ type ownEnergy struct {
 }
 
 func openProcess(ctx context.Context, cfg *config) (EnergySource, error) {
-	c := process.Config{Idle: ledger.IdleSeparate, Children: cfg.children, CloudProvider: cfg.place.CloudProvider, HostType: cfg.hostType}
+	c := process.Config{Root: cfg.root, Idle: ledger.IdleSeparate, Children: cfg.children, CloudProvider: cfg.place.CloudProvider, HostType: cfg.hostType}
 	if cfg.gpus != nil {
 		c.Extra = append(c.Extra, cfg.gpus)
 	}

@@ -2,6 +2,7 @@ package carbon_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 	"time"
 
@@ -9,7 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon"
+	"github.com/otelcarbon/otelcarbon/internal/testfs"
 )
+
+// In a container, the machine is that which is mounted: this one has RAPL.
+func TestTheRootPathIsThatOfTheMachine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have no proc and sys")
+	}
+	c, err := carbon.Start(carbon.WithZone("FR"), carbon.WithRootPath(testfs.UnpackFile(t, "internal/process/testdata/server.txtar")))
+	require.NoError(t, err)
+	assert.Contains(t, c.Describe(), "measured by rapl")
+	require.NoError(t, c.Shutdown(t.Context()))
+}
 
 // This process, on this machine: a CPU that works draws something, and less than 1 kW.
 func TestThisProcess(t *testing.T) {

@@ -6,10 +6,11 @@
 // compile, and are told by Open what is missing.
 //
 // Of a GPU the process gets the share that it has in the utilization, as the driver
-// tells it of each process; not what the GPU draws unused, unless idle energy goes by
-// usage. The driver knows processes by the number that they have on the host: in a
-// container, mount the host's /proc and name its root. A GPU that is cut into instances
-// (MIG) tells no utilization, so its energy is nobody's here; the receiver divides it.
+// tells it of each process, with carbon.WithChildren also that of its children; not what
+// the GPU draws unused, unless idle energy goes by usage. The driver knows processes by the
+// number that they have on the host: in a container, mount the host's proc and sys and name
+// their folder with carbon.WithRootPath. A GPU that is cut into instances (MIG) tells no
+// utilization, so its energy is nobody's here; the receiver divides it.
 package gpu
 
 import (

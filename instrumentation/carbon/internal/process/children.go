@@ -7,9 +7,10 @@ import (
 	"github.com/otelcarbon/otelcarbon/internal/unit"
 )
 
-// children is what ended children cost. While they lived they were others; when the
-// kernel tells their CPU time, that was long ago, so they get of what all others used
-// since Open the part that their time has of the others' time.
+// children is what ended children cost, but for GPUs, of which they have their use (see
+// family). While they lived they were others; when the kernel tells their CPU time, that
+// was long ago, so they get of what all others used since Open the part that their time
+// has of the others' time.
 type children struct {
 	known bool
 	time  time.Duration // of those that count

@@ -30,7 +30,7 @@ type Config struct {
 
 	// Children has the CPU time of children counted when they have ended and were
 	// waited for, at what a CPU-second of the other processes cost in the mean since Open.
-	// Windows does not tell it.
+	// Windows does not tell it. What they, and theirs, use of GPUs counts while they do.
 	Children bool
 
 	// Extra opens further sensors, such as that of GPUs. Each is opened in a goroutine of

@@ -19,8 +19,9 @@
 // Then the model is taken, and all CPUs are taken to be fully busy: a CPU-second costs
 // what it costs then, so again the processes add up to no more than the machine.
 //
-// Other processes are counted by CPU time only if they end as children of this one and
-// Config.Children is set; who forks workers that measure themselves leaves it off.
+// Other processes are counted only if Config.Children is set: by CPU time when they end as
+// children of this one, and on GPUs while they run as such. Who forks workers that measure
+// themselves leaves it off.
 //
 // A Source never blocks for long and starts no goroutine, but for Config.Extra.
 // The kernel counts busy time in steps of 10 ms: in a window of 100 ms a process that

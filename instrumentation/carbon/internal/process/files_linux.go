@@ -152,3 +152,10 @@ func ownPID(root string) int {
 	}
 	return os.Getpid()
 }
+
+// parentOf returns the parent of a process below root, and when that process was started,
+// in ticks since the machine was.
+func parentOf(root string, pid int) (parent int, started uint64, ok bool) {
+	var buf [1 << 10]byte
+	return parseProcess(head(filepath.Join(root, "proc", strconv.Itoa(pid), "stat"), buf[:]))
+}

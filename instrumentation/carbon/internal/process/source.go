@@ -91,6 +91,9 @@ func openOn(ctx context.Context, c Config, on system) (*Source, error) {
 		began:  own, spent: own, amounts: newAmounts(),
 	}
 	s.floor = s.idlePower
+	if c.Children {
+		s.gpus.family = &family{parent: func(pid int) (int, uint64, bool) { return parentOf(c.Root, pid) }, known: map[int]relative{}}
+	}
 	s.held, s.endHeld = on.held()
 	if err := s.openSensors(); err != nil {
 		return nil, errors.Join(fmt.Errorf("energy of this process: %w", err), s.Close())

@@ -3,9 +3,12 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -288,6 +291,84 @@ func TestAGPUIsReadAsAnExtraSensor(t *testing.T) {
 		assert.InDelta(t, 180, joules/float64(card.reads-2), 1)
 		assert.Contains(t, s.Describe(), refused.Error())
 	})
+}
+
+// A GPU of 300 W, 60 of them idle. The child of a child, which has ended by the middle, had
+// three quarters of what is used and a stranger the rest: 240 J × ¾ = 180 J a second, by
+// use and not by the CPU time of children, of which there is much.
+func TestChildrenCountOnGPUsByTheirUse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		children bool
+		stat     string // of the one with three quarters
+		watts    float64
+	}{
+		"not asked for": {false, "(a) b) R 4242", 0},
+		"ours":          {true, "(a) b) R 4242", 180},
+		"a stranger's":  {true, "(a) b) R 77", 0},
+		"unreadable":    {true, "(a) R", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			put := func(pid int, stat string) {
+				require.NoError(t, os.MkdirAll(filepath.Join(w.root, "proc", strconv.Itoa(pid)), 0o700))
+				text := fmt.Sprintf("%d %s%s 555 18446744073709551615 0 0\n", pid, stat, strings.Repeat(" 1", 17))
+				require.NoError(t, os.WriteFile(filepath.Join(w.root, "proc", strconv.Itoa(pid), "stat"), []byte(text), 0o600))
+			}
+			put(4243, tc.stat)
+			put(4242, fmt.Sprintf("(sh) S %d", ownPID(w.root)))
+			put(77, "(other) S 1")
+			put(ownPID(w.root), "(self) S 1")
+			put(1, "(init) S 0")
+			synctest.Test(t, func(t *testing.T) {
+				card := &card{part: sensor.Part{ID: "nvml:GPU-1", Type: "gpu", Sensor: "nvml", Method: sensor.Measured, Socket: -1, Die: -1}, pid: 4243}
+				p := &program{}
+				s := w.open(p, Config{
+					IdleWatts: map[string]float64{"gpu": 60}, Children: tc.children,
+					Extra: []func() (sensor.Sensor, error){func() (sensor.Sensor, error) { return card, nil }},
+				})
+				for i := range 20 {
+					w.run(time.Second, 100, 0, 2)
+					if p.ended += time.Second; i == 10 {
+						w.remove("proc/4243")
+						w.remove("proc/4242")
+					}
+					_, err := s.Read(t.Context())
+					require.NoError(t, err)
+				}
+				_, joules := of(settle(t, s), "gpu")
+				assert.InDelta(t, tc.watts, joules/float64(card.reads-2), 1)
+				if tc.children { // the driver tells of it no more
+					card.pid = 9000
+					_, _ = s.Settle(t.Context())
+					_, _ = s.Settle(t.Context())
+					assert.NotContains(t, s.gpus.family.known, 4243)
+				}
+			})
+		})
+	}
+}
+
+// A number that another process has got by now is not that of a child.
+func TestANumberUsedAgainIsAnotherProcess(t *testing.T) {
+	type process struct {
+		parent  int
+		started uint64
+	}
+	all := map[int]process{7: {5, 100}, 5: {1, 50}, 8: {9, 1}, 9: {8, 1}}
+	f := &family{known: map[int]relative{}, parent: func(pid int) (int, uint64, bool) {
+		p, ok := all[pid]
+		return p.parent, p.started, ok
+	}}
+	assert.True(t, f.has(7, 5))
+	assert.False(t, f.has(8, 5), "a circle ends")
+	all[7] = process{1, 100}
+	assert.True(t, f.has(7, 5), "an orphan stays one of ours")
+	all[7] = process{1, 200}
+	assert.False(t, f.has(7, 5))
+	all[7] = process{5, 300}
+	delete(all, 5)
+	assert.True(t, f.has(7, 5))
+	assert.False(t, (*family)(nil).has(7, 5))
 }
 
 // card is a GPU that draws 300 W.
