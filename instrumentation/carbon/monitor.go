@@ -47,6 +47,7 @@ type Monitor struct {
 	told    time.Time // when it was, as the source says
 	counted map[kind]float64
 	glances int64 // when they would have come, had they been apart
+	takes   int64 // ns that one takes, about
 	anew    bool  // the newest reading began anew: what was drawn before it is lost
 	falls   int   // readings in a row that were below those before
 	drew    []drawn
@@ -219,8 +220,13 @@ func (m *Monitor) wall(ns int64) time.Time { return time.Unix(0, m.zero.Load()+n
 
 const (
 	// apart is how far glances are apart in the long run: at 4 µs each, they are 0.2 % of a CPU
-	// in a program that begins and ends single spans all the time.
+	// in a program that begins and ends single spans all the time. Where they take longer, as
+	// in some virtual machines, they are so far apart that they are no more than one part in
+	// share.
 	apart = 2 * time.Millisecond
+	share = 200
+	// longestGlance is what one counts as at most, so that the scheduler does not.
+	longestGlance = 200 * time.Microsecond
 	// burst is how many may follow each other sooner.
 	burst = 20
 	// fresh is how old a reading is at least for a glance to be worth while.
@@ -254,11 +260,13 @@ func (m *Monitor) look(now int64) {
 	if m.over || !m.missing.IsZero() || m.last.IsZero() {
 		return
 	}
-	m.glances = max(m.glances, now-int64(burst*apart)) + int64(apart)
+	far := max(int64(apart), share*m.takes)
+	m.glances = max(m.glances, now-burst*far) + far
 	m.sparing.Store(m.glances)
 	if r, ok := m.own.Glance(); ok && m.sound(r) == nil {
 		m.bookReading(r, time.Now())
 	}
+	m.takes += (min(m.now()-now, int64(longestGlance)) - m.takes) / 8
 }
 
 // taken is when a reading was taken. A source may leave that open, have the time from

@@ -42,6 +42,47 @@ func BenchmarkStartEnd(b *testing.B) {
 	})
 }
 
+// The same in a domain for each goroutine: as leaves, which all share, and as the child of a
+// node, which only the domain knows of. A tick ends each 2 s of the clock.
+func BenchmarkDomain(b *testing.B) {
+	for _, name := range []string{"leaf", "child"} {
+		b.Run(name, func(b *testing.B) {
+			c := New(0)
+			domains := make([]struct {
+				Domain
+				_ [128]byte
+			}, 64)
+			for i := range domains {
+				c.Add(&domains[i].Domain)
+			}
+			var next, latest atomic.Int64
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				d := &domains[next.Add(1)%64].Domain
+				var parent, n Node
+				var p Ref
+				if name == "child" {
+					p = startIn(d, c, &parent, Ref{}, 0)
+				}
+				now := latest.Load()
+				for i := 0; pb.Next(); i++ {
+					now += 1000
+					if i%1_000_000 == 0 {
+						c.Book(1, now)
+					}
+					d.Lock()
+					r := d.Start(&n, p, now)
+					d.Unlock()
+					d.Lock()
+					d.End(r, now+500)
+					d.Unlock()
+				}
+				latest.Store(now)
+			})
+		})
+	}
+}
+
 // The same work on the shared state behind other locks, to see what the mutex costs.
 func BenchmarkLock(b *testing.B) {
 	run := func(name string, lock, unlock func()) {

@@ -9,9 +9,9 @@ const (
 	// fraction is how many bits below the nanosecond time shared by leaves has: with
 	// 50 000 leaves, a change of their number leaves less than 0.05 ns undivided.
 	fraction = 20
-	// longest is what a tick of more than 2.4 h counts as, in ns; more does not fit
+	// longest is what a tick of more than 1.2 h counts as, in ns; more does not fit
 	// into 63 bits with their fraction.
-	longest = 1 << 43
+	longest = 1 << 42
 	// reach is how long after a tick its estimate is used, in ns.
 	reach = 2e9
 	// farthest is what an estimate counts as at most that was too low, relative: the first
@@ -23,36 +23,48 @@ const (
 // are nanoseconds of one monotonic clock; a time before the latest one is taken as
 // the latest one.
 //
-// One mutex guards all of it. A child that takes its parent's place leaves the
-// number of leaves alone, and would need only to read the shared time. But that
-// time must never be ahead of what a slower caller with an earlier now makes of it, or
-// a node would end before it began; and whoever wants to rule that out has to write.
+// Nodes of a Domain (a trace, say) belong to its lock, all others to the mutex. A child that
+// takes its parent's place leaves the number of leaves alone, and so what all others have:
+// in a domain it reads the shared time, and only the lock of the domain is taken. What it
+// reads may be some ns off, when another domain is late to say that a leaf came or went, but
+// what it gives to one node it takes from the other. Whatever changes the number of leaves
+// takes the mutex as well, and what ends a tick all locks, the mutex as the last one.
 type Clock struct {
-	mu Mutex
+	// All locks are held to write these, and any one to read them.
+	reach    int64
+	began    int64   // ns: of the open tick
+	tick     *tick   // the open one
+	known    bool    // there is an estimate
+	estimate float64 // J per unit
+	off      float64 // twice the root of miss
+	domains  []*Domain
 
-	reach  int64
+	_     [64]byte
+	crowd atomic.Uint32
+	// Of the last change of the number of leaves, for who does not hold the mutex: when it
+	// was, in ns since began, beside the number; and perLeaf. The former is 0 where only the
+	// mutex tells, and while the latter changes.
+	leavesAt atomic.Uint64
+	baseline atomic.Uint64
+	_        [64]byte
+
+	mu     Mutex
 	now    int64
 	leaves uint64
-	tick   *tick // the open one
 
 	// Of the open tick, in units of 2⁻²⁰ ns. Time is either some leaf's or idle:
 	// elapsed = idle + undivided + time of nodes, exactly.
-	began     int64 // ns
 	elapsed   uint64
 	perLeaf   uint64 // what a node that was a leaf all the time has
 	undivided uint64 // less than leaves
 	idle      uint64 // without a leaf
-	gone      uint64 // of nodes that have ended
 
 	// What of this was before the estimate ceased to hold.
-	stopped      bool
-	perLeafStop  uint64
-	sharedStop   uint64 // elapsed − idle − undivided at that time
-	goneCredited uint64
+	stopped     bool
+	perLeafStop uint64
+	sharedStop  uint64 // elapsed − idle − undivided at that time
 
-	known    bool    // there is an estimate
-	estimate float64 // J per unit
-	given    float64 // J to nodes that ended in the open tick
+	gone gone // nodes of no domain
 
 	debt         float64 // J given in closed ticks and not yet booked
 	attributed   float64 // J of nodes from closed ticks
@@ -61,11 +73,22 @@ type Clock struct {
 
 	recent average // of the last ticks
 	busy   average // of those that had leaves most of the time
-	crowd  atomic.Uint32
 
 	judged bool    // some tick had an estimate
 	miss   float64 // mean square of how far ticks were off it, relative; half the weight likewise
-	off    float64 // twice its root
+}
+
+// gone is what nodes had of the open tick that ended in it.
+type gone struct {
+	given    float64 // J
+	lived    uint64  // units
+	credited uint64  // of which before the estimate ceased to hold
+}
+
+func (g *gone) add(o *gone) {
+	g.given += o.given
+	g.lived += o.lived
+	g.credited += o.credited
 }
 
 // An average of power gives each tick half the weight of the next one.
@@ -78,12 +101,15 @@ func (a *average) add(joules, units float64) {
 // A tick is what nodes that started in it need to know once it is closed. Nothing
 // but nodes refers to a closed tick.
 type tick struct {
+	before  float64 // J that a leaf of all ticks before has
+	missed  uint64  // lost ticks before
 	rate    float64 // J per unit of a node's time
 	perLeaf uint64
-	sum     float64 // J that a leaf of all ticks up to and including this one has
 	lost    bool
-	losses  uint64 // lost ticks up to and including this one
 }
+
+// after is before of the next tick.
+func (t *tick) after() float64 { return t.before + t.rate*float64(t.perLeaf) }
 
 // New returns a clock whose first tick begins now.
 func New(now int64) *Clock {
@@ -99,11 +125,10 @@ func (c *Clock) Book(joules float64, now int64) {
 		c.Miss(now)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.advance(now)
+	g := c.lockAll(now)
+	defer c.unlockAll()
 	c.booked += joules
-	c.close(joules)
+	c.close(joules, g)
 
 	busy := c.elapsed > 0 && c.idle <= c.elapsed/2+1<<fraction // 1 ns is what could not be divided
 	c.judge(joules)
@@ -124,17 +149,16 @@ func (c *Clock) BookPart(joules float64, now int64) {
 	if !(joules >= 0) || math.IsInf(joules, 1) {
 		joules = 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.advance(now)
+	g := c.lockAll(now)
+	defer c.unlockAll()
 	c.booked += joules
-	c.close(joules)
+	c.close(joules, g)
 	c.open(true)
 }
 
 // Reach has estimates hold for so many ns after a tick; 2 s if it is not called. It is to
 // be called before the clock is used.
-func (c *Clock) Reach(ns int64) { c.reach = ns }
+func (c *Clock) Reach(ns int64) { c.reach = min(ns, longest) }
 
 // power is what leaves are taken to draw together, in J per unit: what was drawn when there
 // were any. A program that waits for work tells little of what its work draws.
@@ -169,19 +193,17 @@ func (c *Clock) judge(joules float64) {
 // Miss says that a reading was due and failed. The tick stays open: the energy
 // may still come, with the next Book.
 func (c *Clock) Miss(now int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.advance(now)
+	c.lockAll(now)
+	defer c.unlockAll()
 	c.stop()
 }
 
 // Lose closes a tick whose energy nobody will ever know: a counter was reset, or a
 // power meter was silent. Nodes that were leaves in it have a gap.
 func (c *Clock) Lose(now int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.advance(now)
-	c.close(0)
+	g := c.lockAll(now)
+	defer c.unlockAll()
+	c.close(0, g)
 	c.known, c.estimate = false, 0
 	c.open(true)
 }
@@ -197,14 +219,13 @@ type Totals struct {
 
 // Totals returns the sums up to now.
 func (c *Clock) Totals(now int64) Totals {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.advance(now)
+	g := c.lockAll(now)
+	defer c.unlockAll()
 	shared := c.elapsed - c.idle - c.undivided
 	if c.stopped {
 		shared = c.sharedStop
 	}
-	open := c.given + c.estimate*float64(shared-c.goneCredited)
+	open := g.given + c.estimate*max(0, difference(shared, g.credited))
 	return Totals{
 		Nodes:        c.attributed + open,
 		Unattributed: c.unattributed,
@@ -214,39 +235,67 @@ func (c *Clock) Totals(now int64) Totals {
 	}
 }
 
+// difference is a − b of two times: what nodes have may be some ns ahead of the clock.
+func difference(a, b uint64) float64 { return float64(int64(a - b)) } //nolint:gosec // both are below 2⁶³
+
+// lockAll takes all locks, goes on to now or the latest time of a domain, and returns what
+// is gone in all of them.
+func (c *Clock) lockAll(now int64) (all gone) {
+	for _, d := range c.domains {
+		d.Lock()
+		now = max(now, d.latest)
+		all.add(&d.gone)
+	}
+	c.mu.Lock()
+	all.add(&c.gone)
+	c.advance(now)
+	c.show()
+	return all
+}
+
+func (c *Clock) unlockAll() {
+	c.mu.Unlock()
+	for _, d := range c.domains {
+		d.Unlock()
+	}
+}
+
 // close divides what is left of joules among the nodes still there and the time without a leaf.
-func (c *Clock) close(joules float64) {
+func (c *Clock) close(joules float64, g gone) {
 	c.divided()
-	c.attributed += c.given
-	left := joules - c.given - c.debt
-	rest := c.elapsed - c.gone
+	c.attributed += g.given
+	left := joules - g.given - c.debt
+	rest := difference(c.elapsed, g.lived)
 	rate := 0.0
 	switch {
 	case left <= 0:
-	case rest == 0:
+	case rest <= 0:
 		c.unattributed += left
 	default:
-		rate = left / float64(rest)
+		rate = left / rest
 		c.unattributed += rate * float64(c.idle)
-		c.attributed += rate * float64(rest-c.idle)
+		c.attributed += rate * (rest - float64(c.idle))
 	}
 	c.debt = max(0, -left)
 	c.tick.rate = rate
 	c.tick.perLeaf = c.perLeaf
-	c.tick.sum += rate * float64(c.perLeaf)
 }
 
 // open begins a tick where the last one ended.
 func (c *Clock) open(lost bool) {
 	last := c.tick
 	last.lost = lost
+	c.tick = &tick{before: last.after(), missed: last.missed}
 	if lost {
-		last.losses++
+		c.tick.missed++
 	}
-	c.tick = &tick{sum: last.sum, losses: last.losses}
-	c.began, c.elapsed, c.perLeaf, c.idle, c.gone = c.now, 0, 0, 0, 0
-	c.stopped, c.perLeafStop, c.sharedStop, c.goneCredited = false, 0, 0, 0
-	c.given = 0
+	c.began, c.elapsed, c.perLeaf, c.idle = c.now, 0, 0, 0
+	c.stopped, c.perLeafStop, c.sharedStop = false, 0, 0
+	c.gone = gone{}
+	for _, d := range c.domains {
+		d.gone = gone{}
+	}
+	c.show()
 }
 
 func (c *Clock) advance(now int64) {
@@ -293,4 +342,38 @@ func (c *Clock) stop() {
 	c.stopped = true
 	c.perLeafStop = c.perLeaf
 	c.sharedStop = c.elapsed - c.idle - c.undivided
+	c.show()
+}
+
+// leafBits is for how many leaves there is room beside the time, which is then up to 4.5 min.
+const leafBits = 26
+
+// show says what moment needs.
+func (c *Clock) show() {
+	c.leavesAt.Store(0)
+	at := uint64(c.now - c.began) //nolint:gosec // it is not negative
+	if c.stopped || c.leaves >= 1<<leafBits || at >= 1<<(64-leafBits) {
+		return
+	}
+	c.baseline.Store(c.perLeaf)
+	c.leavesAt.Store(at<<leafBits | c.leaves)
+}
+
+// moment is perLeaf at a time, for who holds the lock of a domain. It reports false if
+// there is no leaf, or only who holds the mutex can tell.
+func (c *Clock) moment(now int64) (perLeaf uint64, ok bool) {
+	shown := c.leavesAt.Load()
+	perLeaf = c.baseline.Load()
+	leaves := shown & (1<<leafBits - 1)
+	if leaves == 0 || c.leavesAt.Load() != shown || now-c.began > c.reach {
+		return 0, false
+	}
+	if more := now - c.began - int64(shown>>leafBits); more > 0 {
+		units := uint64(more) << fraction
+		if leaves > 1 {
+			units = (units + leaves - 1) / leaves // at least what the clock has, with what is undivided
+		}
+		perLeaf += units
+	}
+	return perLeaf, true
 }

@@ -313,7 +313,7 @@ func TestClock(t *testing.T) {
 		s.book(year, 100)
 		s.start(2*year, "c", "a")
 		s.book(3*year, 100)
-		s.end(3*year, "c", 0, 0, Settled) // beyond the 2.4 h that a tick can hold
+		s.end(3*year, "c", 0, 0, Settled) // beyond the 1.2 h that a tick can hold
 		s.end(3*year, "b", 100.5, 0, Settled)
 		s.end(3*year, "a", 100.5, 0, Settled)
 	})

@@ -44,6 +44,17 @@
 // before it was booked. No term is ever negative, nor is the energy of a node.
 // Shares of time are integers, so that no node receives the rounding of others.
 //
+// # Several at the same time
+//
+// A trace is a [Domain]: where a child begins or ends and its parent waits or goes on in its
+// place, nobody else has more or less than before, and only the lock of the domain is taken.
+// Who begins or ends beside others takes the one mutex too, with the time that he read a
+// moment ago. A domain that has read the shared time meanwhile may then be ahead by the time
+// that he was late, as if there had still been fewer leaves. What it handed on stays
+// as it is; the sum of times grows by as much, so that energy is divided by what everybody
+// has. If the tick ends while a leaf is ahead, the leaf is taken to have the less of it; if
+// that is less than nothing, it has nothing and the next ticks pay.
+//
 // # How far off a node can be
 //
 // Taking power as even inside a tick misplaces energy only at the edges of a

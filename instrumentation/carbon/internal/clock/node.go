@@ -4,8 +4,10 @@ package clock
 // its end it can be started again. It belongs to the clock that first started it and
 // must not be copied. Embed it in what belongs to the task: nothing here allocates.
 type Node struct {
-	clock    *Clock // that first started it
-	life     uint64 // odd while started; a Ref to an earlier life is dead
+	clock    *Clock  // that first started it
+	domain   *Domain // nil: none
+	above    *Domain // of its parent, if it is in none itself
+	life     uint64  // odd while started; a Ref to an earlier life is dead
 	parent   *Node
 	within   uint64 // its life that this one is part of
 	children int    // active ones
@@ -21,8 +23,26 @@ type Node struct {
 
 // A Ref is one life of a node. The zero Ref is no node.
 type Ref struct {
-	node *Node
-	life uint64
+	node  *Node
+	life  uint64
+	above *Domain // of the parent of a node that is in none
+}
+
+// domain is that of the node: it does not change.
+func (r Ref) domain() *Domain {
+	if r.node == nil {
+		return nil
+	}
+	return r.node.domain
+}
+
+// Ref returns the present life of a node that is in a domain, whose lock is held, or no node
+// if it has ended.
+func (n *Node) Ref() Ref {
+	if n.life&1 == 0 {
+		return Ref{}
+	}
+	return Ref{node: n, life: n.life}
 }
 
 // Coverage says where the energy of a node comes from.
@@ -44,27 +64,88 @@ type Energy struct {
 	Coverage Coverage
 }
 
-// Start begins a life of n, as a child of parent if that is active and of this
-// clock. If n is active, that life ends first, unseen.
+// Start begins a life of n, which is in no domain, as a child of parent if that is active and
+// of this clock. If n is active, that life ends first, unseen.
 func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
-	if !c.mu.TryLock() {
-		c.mu.Lock()
+	up := parent.domain()
+	for {
+		c.lock(up)
+		if n.life&1 == 0 {
+			break
+		}
+		r := Ref{n, n.life, n.above}
+		c.unlock(up)
+		c.End(r, now)
 	}
 	c.advance(now)
-	if n.life&1 == 1 {
-		c.end(n)
+	n.above = up
+	r := c.start(n, parent)
+	r.above = up
+	c.unlock(up)
+	return r
+}
+
+// End ends a life and returns its energy. It reports false for a life that has
+// ended already or is not of this clock.
+func (c *Clock) End(r Ref, now int64) (e Energy, ok bool) {
+	if d := r.domain(); d != nil {
+		d.Lock()
+		e, ok = d.End(r, now)
+		d.Unlock()
+		return e, ok
 	}
-	// Field by field, and pointers only where they change: each one that is written costs
-	// more while the garbage collector runs.
-	if n.clock != c {
-		n.clock = c
+	c.lock(r.above)
+	if ok = c.alive(r); ok {
+		c.advance(now)
+		e = c.end(r.node, &c.gone)
 	}
-	if n.tick != c.tick {
-		n.tick = c.tick
+	c.unlock(r.above)
+	return e, ok
+}
+
+// Read returns what a life has so far. The next tick replaces what is estimated
+// of it, perhaps by less. It reports false as End does.
+func (c *Clock) Read(r Ref, now int64) (e Energy, ok bool) {
+	d := r.domain()
+	c.lock(d)
+	if ok = c.alive(r); ok {
+		c.advance(now)
+		c.settle(r.node)
+		n := *r.node
+		if n.leaf {
+			n.leave(max(n.since, c.perLeaf))
+			c.late(&n)
+		}
+		e = c.energy(&n)
+		e.Joules = max(0, e.Joules)
 	}
-	n.life++
-	n.children = 0
-	n.lived, n.late, n.joules, n.gap = 0, 0, 0, false
+	c.unlock(d)
+	return e, ok
+}
+
+// lock locks a domain, if it is one, and the mutex.
+func (c *Clock) lock(d *Domain) {
+	if d != nil {
+		d.Lock()
+	}
+	c.mu.Lock()
+}
+
+func (c *Clock) unlock(d *Domain) {
+	c.mu.Unlock()
+	if d != nil {
+		d.Unlock()
+	}
+}
+
+func (c *Clock) alive(r Ref) bool {
+	return r.node != nil && r.node.clock == c && r.node.life == r.life
+}
+
+// start starts a node that is not active. The mutex is held, and the locks of the domains of n
+// and its parent.
+func (c *Clock) start(n *Node, parent Ref) Ref {
+	n.begin(c)
 	leaves := c.leaves
 	if c.alive(parent) {
 		p := parent.node
@@ -75,51 +156,27 @@ func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
 			leaves--
 		}
 	}
-	c.enter(n)
+	n.enter(c.perLeaf)
 	c.setLeaves(leaves + 1)
-	r := Ref{n, n.life}
-	c.mu.Unlock()
-	return r
+	return Ref{node: n, life: n.life}
 }
 
-// End ends a life and returns its energy. It reports false for a life that has
-// ended already or is not of this clock.
-func (c *Clock) End(r Ref, now int64) (Energy, bool) {
-	if !c.mu.TryLock() {
-		c.mu.Lock()
+// begin makes all of a node new but its parent. It writes field by field, and pointers only
+// where they change: each one that is written costs more while the garbage collector runs.
+func (n *Node) begin(c *Clock) {
+	if n.clock != c {
+		n.clock = c
 	}
-	if !c.alive(r) {
-		c.mu.Unlock()
-		return Energy{}, false
+	if n.tick != c.tick {
+		n.tick = c.tick
 	}
-	c.advance(now)
-	e := c.end(r.node)
-	c.mu.Unlock()
-	return e, true
+	n.life++
+	n.children = 0
+	n.lived, n.late, n.joules, n.gap = 0, 0, 0, false
 }
 
-// Read returns what a life has so far. The next tick replaces what is estimated
-// of it, perhaps by less. It reports false as End does.
-func (c *Clock) Read(r Ref, now int64) (Energy, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.alive(r) {
-		return Energy{}, false
-	}
-	c.advance(now)
-	c.settle(r.node)
-	n := *r.node
-	if n.leaf {
-		c.leave(&n)
-	}
-	return c.energy(&n), true
-}
-
-func (c *Clock) alive(r Ref) bool {
-	return r.node != nil && r.node.clock == c && r.node.life == r.life
-}
-
-func (c *Clock) end(n *Node) Energy {
+// end ends a node that is active. Locks are held as for start.
+func (c *Clock) end(n *Node, g *gone) Energy {
 	c.settle(n)
 	leaves := c.leaves
 	if n.leaf {
@@ -129,20 +186,37 @@ func (c *Clock) end(n *Node) Energy {
 	if p := n.parent; p != nil && p.life == n.within {
 		if p.children--; p.children == 0 {
 			c.settle(p)
-			c.enter(p)
+			p.enter(c.perLeaf)
 			leaves++
 		}
 	}
 	c.setLeaves(leaves)
+	e := c.done(n, g)
+	if e.Joules < 0 {
+		e.Joules = c.owe(e.Joules)
+	}
+	return e
+}
+
+// done is the end of a node that is no leaf any more.
+func (c *Clock) done(n *Node, g *gone) Energy {
 	e := c.energy(n)
-	c.given += e.Estimated
-	c.gone += n.lived
-	c.goneCredited += n.lived - n.late
+	g.given += e.Estimated
+	g.lived += n.lived
+	g.credited += n.lived - n.late
 	n.life++
 	if n.parent != nil {
 		n.parent = nil // nothing that has ended is kept in memory by its child
 	}
 	return e
+}
+
+// owe has what a node would have less than nothing paid by the next ticks. It happens if
+// a tick ended some ns after the node began, in which others were ahead of the clock.
+func (c *Clock) owe(joules float64) float64 {
+	c.attributed -= joules
+	c.debt -= joules
+	return 0
 }
 
 // energy is what a settled node has that is no leaf.
@@ -162,32 +236,44 @@ func (c *Clock) energy(n *Node) Energy {
 
 // settle books the ticks that were closed since the node was last looked at.
 func (c *Clock) settle(n *Node) {
+	if n.tick != c.tick {
+		c.book(n)
+	}
+}
+
+func (c *Clock) book(n *Node) {
 	t := n.tick
-	if t == c.tick {
-		return
-	}
-	lived := n.lived
+	lived := float64(n.lived)
 	if n.leaf {
-		lived += t.perLeaf - n.since
-		n.joules += c.tick.sum - t.sum
-		n.gap = n.gap || c.tick.losses != t.losses
+		lived += difference(t.perLeaf, n.since)
+		n.joules += c.tick.before - t.after()
+		missed := c.tick.missed - t.missed
+		n.gap = n.gap || missed > 1 || missed == 1 && !t.lost
 	}
-	n.joules += t.rate * float64(lived)
+	n.joules += t.rate * lived
 	n.gap = n.gap || t.lost && lived > 0
 	n.tick = c.tick
 	n.since, n.lived, n.late = 0, 0, 0
 }
 
-func (c *Clock) enter(n *Node) {
-	n.leaf = true
-	n.since = c.perLeaf
+func (n *Node) enter(at uint64) { n.leaf, n.since = true, at }
+
+func (n *Node) leave(at uint64) {
+	n.leaf = false
+	n.lived += at - n.since
 }
 
+// leave has a node be no leaf any more. If it is ahead of the clock, so is the sum.
 func (c *Clock) leave(n *Node) {
-	n.leaf = false
-	n.lived += c.perLeaf - n.since
+	c.elapsed += n.since - min(n.since, c.perLeaf)
+	c.late(n)
+	n.leave(max(n.since, c.perLeaf))
+}
+
+// late notes what a leaf has of the time in which the estimate does not hold.
+func (c *Clock) late(n *Node) {
 	if c.stopped {
-		n.late += c.perLeaf - max(n.since, c.perLeafStop)
+		n.late += c.perLeaf - min(c.perLeaf, max(n.since, c.perLeafStop))
 	}
 }
 
@@ -199,4 +285,5 @@ func (c *Clock) setLeaves(n uint64) {
 		}
 		c.leaves = n
 	}
+	c.show()
 }

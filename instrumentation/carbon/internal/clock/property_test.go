@@ -1,9 +1,12 @@
 package clock
 
 import (
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -22,6 +25,7 @@ type book struct {
 }
 
 type bookNode struct {
+	domain       int // 0: none
 	parent       *bookNode
 	active, lost bool
 	lived, late  float64 // s, in the open tick
@@ -122,6 +126,10 @@ func (b *book) close(joules float64, lost bool) {
 func TestClockDoesWhatItSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, b := New(0), &book{}
+		domains := []*Domain{nil, {}, {}}
+		for _, d := range domains[1:] {
+			c.Add(d)
+		}
 		var refs []Ref
 		var nodes []*Node
 		ended := 0.0
@@ -147,16 +155,18 @@ func TestClockDoesWhatItSays(t *testing.T) {
 			switch rapid.SampledFrom([]string{"start", "start", "start", "end", "end", "book", "book", "miss", "lose"}).Draw(t, "event") {
 			case "start":
 				parent := rapid.IntRange(-1, len(refs)-1).Draw(t, "parent")
-				bn, ref := &bookNode{active: true}, Ref{}
+				domain := rapid.IntRange(0, 2).Draw(t, "domain")
+				bn, ref := &bookNode{active: true, domain: domain}, Ref{}
 				if parent >= 0 {
 					ref = refs[parent]
-					if b.nodes[parent].active {
-						bn.parent = b.nodes[parent]
+					p := b.nodes[parent]
+					if p.active && (domain == 0 || p.domain == 0 || p.domain == domain) {
+						bn.parent = p
 					}
 				}
 				b.nodes = append(b.nodes, bn)
 				nodes = append(nodes, new(Node))
-				refs = append(refs, c.Start(nodes[len(nodes)-1], ref, at))
+				refs = append(refs, startIn(domains[domain], c, nodes[len(nodes)-1], ref, at))
 			case "end":
 				if len(refs) == 0 {
 					continue
@@ -201,12 +211,25 @@ func TestClockDoesWhatItSays(t *testing.T) {
 	})
 }
 
+func startIn(d *Domain, c *Clock, n *Node, parent Ref, now int64) Ref {
+	if d == nil {
+		return c.Start(n, parent, now)
+	}
+	d.Lock()
+	defer d.Unlock()
+	return d.Start(n, parent, now)
+}
+
 // At a constant power nothing is estimated wrongly: whatever the ticks, a node
 // has the power times its own time.
 func TestConstantPower(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const watts = 7.0
-		c := New(0)
+		c, d := New(0), &Domain{}
+		c.Add(d)
+		if !rapid.Bool().Draw(t, "in a domain") {
+			d = nil
+		}
 		c.Book(watts/10, 100*ms)
 		now, booked := 100*ms, 100*ms
 		type task struct {
@@ -225,10 +248,9 @@ func TestConstantPower(t *testing.T) {
 			case 0:
 				k := &task{}
 				if len(live) > 0 {
-					k.ref = c.Start(&k.node, live[len(live)-1].ref, now)
-				} else {
-					k.ref = c.Start(&k.node, Ref{}, now)
+					k.ref = live[len(live)-1].ref
 				}
+				k.ref = startIn(d, c, &k.node, k.ref, now)
 				live = append(live, k)
 			case 1:
 				if len(live) > 0 {
@@ -251,7 +273,11 @@ func TestConstantPower(t *testing.T) {
 func TestManyNodes(t *testing.T) {
 	const slots = 40_000
 	r := rand.New(rand.NewPCG(1, 2))
-	c := New(0)
+	c, domains := New(0), make([]*Domain, 5)
+	for i := range domains[1:] {
+		domains[i+1] = &Domain{}
+		c.Add(domains[i+1])
+	}
 	nodes := make([]Node, slots)
 	refs := make([]Ref, slots)
 	now, ended := int64(0), 0.0
@@ -266,12 +292,12 @@ func TestManyNodes(t *testing.T) {
 		} else if !ok {
 			parent := Ref{}
 			if r.IntN(4) > 0 {
-				parent = refs[r.IntN(slots)]
+				parent = refs[r.IntN(slots/len(domains))*len(domains)+k%len(domains)]
 			}
-			refs[k] = c.Start(&nodes[k], parent, now)
+			refs[k] = startIn(domains[k%len(domains)], c, &nodes[k], parent, now)
 		} else {
 			ended += e.Joules
-			refs[k] = c.Start(&nodes[k], Ref{}, now)
+			refs[k] = startIn(domains[k%len(domains)], c, &nodes[k], Ref{}, now)
 		}
 		switch r.IntN(2000) {
 		case 0, 1, 2, 3, 4, 5, 6, 7:
@@ -344,4 +370,91 @@ func TestConcurrently(t *testing.T) {
 		sum += s
 	}
 	balanced(t, c.Totals(tell()), sum)
+}
+
+// What goes on in domains at the same time, each with the time that it read a while ago,
+// adds up exactly, whatever leaves come and go, ticks end and readings fail meanwhile.
+func TestDomainsConcurrently(t *testing.T) {
+	const workers, rounds = 8, 20_000
+	c := New(0)
+	domains := make([]*Domain, 3)
+	for i := range domains {
+		domains[i] = &Domain{}
+		c.Add(domains[i])
+	}
+	began := time.Now()
+	now := func() int64 { return int64(time.Since(began)) }
+	var task Node
+	around := c.Start(&task, Ref{}, now())
+	sums := make([]float64, workers)
+	var wg, ticker sync.WaitGroup
+	stop := make(chan struct{})
+	ticker.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(200 * time.Microsecond):
+			}
+			switch i % 20 {
+			case 7:
+				c.Miss(now() - 1000)
+			case 13:
+				c.Lose(now())
+			default:
+				c.Book(float64(i%3), now()-int64(i%5)*10_000) // read a while ago
+			}
+			if total := c.Totals(now()); total.Nodes < 0 || total.Ahead < 0 || math.Abs(total.Nodes+total.Unattributed-total.Booked-total.Ahead) > 1e-9*max(1, total.Booked) {
+				t.Errorf("%+v", total)
+			}
+		}
+	})
+	for w := range workers {
+		d := domains[w%len(domains)]
+		wg.Go(func() {
+			var nodes [6]Node
+			var refs [6]Ref
+			r := rand.New(rand.NewPCG(uint64(w), 7))
+			end := func(ref Ref) {
+				e, ok := c.End(ref, now())
+				if ok && (e.Joules < 0 || e.Estimated < 0) {
+					t.Errorf("%+v", e)
+				}
+				sums[w] += e.Joules
+			}
+			for range rounds {
+				k := r.IntN(len(nodes))
+				at := now()
+				if r.IntN(50) == 0 {
+					runtime.Gosched() // and so at is late
+				}
+				if nodes[k].life&1 == 1 { // nobody else writes it
+					end(refs[k])
+					continue
+				}
+				parent := refs[r.IntN(len(refs))]
+				if r.IntN(4) == 0 {
+					parent = around
+				}
+				in := d
+				if k == 0 {
+					in = nil
+				}
+				refs[k] = startIn(in, c, &nodes[k], parent, at)
+			}
+			for _, ref := range refs {
+				end(ref)
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	ticker.Wait()
+	e, _ := c.End(around, now())
+	c.Book(1, now())
+	sum := e.Joules
+	for _, s := range sums {
+		sum += s
+	}
+	balanced(t, c.Totals(now()), sum)
 }

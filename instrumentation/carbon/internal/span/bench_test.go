@@ -38,12 +38,12 @@ func BenchmarkTable(b *testing.B) {
 		for i := range b.N {
 			id := ID{span: uint64(i)}
 			s := t.shard(id)
-			s.mu.Lock()
+			s.Lock()
 			s.add(id)
-			s.mu.Unlock()
-			s.mu.Lock()
+			s.Unlock()
+			s.Lock()
 			s.remove(s.find(id))
-			s.mu.Unlock()
+			s.Unlock()
 		}
 	})
 	b.Run("map", func(b *testing.B) {

@@ -9,9 +9,9 @@ import (
 // DefaultLimit is how many spans a table usually holds.
 const DefaultLimit = 1 << 16
 
-// More shards would only move the queue to the mutex of the clock, and cost cache.
+// Few traces meet in one of these shards, also on a machine with many CPUs.
 const (
-	shardBits = 4
+	shardBits = 6
 	shards    = 1 << shardBits
 )
 
@@ -20,7 +20,6 @@ const (
 // then it takes its share of the energy, as what runs does. Memory for a span is kept for
 // the next one. Safe for concurrent use.
 type Table struct {
-	clock      *clock.Clock
 	limit      int
 	step       int // by how much the length of a shard may differ from what it said
 	processors atomic.Int32
@@ -37,7 +36,8 @@ type Table struct {
 // to it when a span starts and ends. A map of the language in place of the slots costs
 // half as much again (BenchmarkTable).
 type shard struct {
-	mu     clock.Mutex
+	clock.Domain
+
 	slots  []slot          // a power of two, at least twice as many as spans; see place
 	chunks []*[chunk]entry // of all entries; number 0 is no span
 	len    int
@@ -46,11 +46,11 @@ type shard struct {
 	oldest uint32
 	newest uint32
 	said   atomic.Int64 // len, about
-	_      [64]byte
+	_      [128]byte
 }
 
 // chunk is how many entries are made at once. They stay where they are: nodes refer to them.
-const chunk = 16
+const chunk = 4
 
 // A slot says by itself which span it is nearly certainly not about, so that looking for
 // one does not touch the memory of others.
@@ -66,7 +66,6 @@ type entry struct {
 	starts, ends   int32
 	id             ID
 	node           clock.Node
-	ref            clock.Ref
 	began, end     int64
 	energy         clock.Energy
 	owner          any
@@ -74,9 +73,10 @@ type entry struct {
 
 // NewTable returns a table for about limit spans whose nodes are of c.
 func NewTable(c *clock.Clock, limit int) *Table {
-	t := &Table{clock: c, limit: max(1, limit), step: max(1, limit/shards/16)}
+	t := &Table{limit: max(1, limit), step: max(1, limit/shards/16)}
 	for i := range t.shards {
 		s := &t.shards[i]
+		c.Add(&s.Domain)
 		s.slots = make([]slot, 16)
 		s.made = 1
 	}
@@ -84,8 +84,8 @@ func NewTable(c *clock.Clock, limit int) *Table {
 }
 
 // OnDrop has f told of spans that nobody ends any more, and what they had used: because they
-// made room, or there is no span processor any more. f must not use the table. It is to be
-// called before the table is used.
+// made room, or there is no span processor any more. It is to be called before the table is
+// used.
 func (t *Table) OnDrop(f func(owner any, e Ended)) { t.dropped = f }
 
 // AddProcessor says that one more span processor will end each span.
@@ -98,25 +98,44 @@ func (t *Table) RemoveProcessor(now int64) {
 	}
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.mu.Lock()
-		for s.oldest != 0 {
-			t.dropOldest(s, now)
+		for left := true; left; {
+			var e Ended
+			s.Lock()
+			if left = s.oldest != 0; left {
+				e = t.dropOldest(s, now)
+			}
+			s.Unlock()
+			t.tell(&e)
 		}
-		s.mu.Unlock()
 	}
 }
 
 // Start starts the node of a span below its parent or, if that is not in the table, below
-// around. If it was started before, by another span processor, nothing changes and it
-// reports false. owner, a pointer or nil, stays with the span.
+// around, which is in no table. If it was started before, by another span processor, nothing
+// changes and it reports false. owner, a pointer or nil, stays with the span.
 func (t *Table) Start(id, parent ID, around clock.Ref, owner any, now int64) (ref clock.Ref, first bool) {
 	s := t.shard(id)
-	if !s.mu.TryLock() {
-		s.mu.Lock()
+	if !s.TryLock() {
+		s.Lock()
+	}
+	if s.len >= t.limit/shards {
+		t.makeRoom(s, id, now)
 	}
 	ref, first = t.start(s, id, parent, around, owner, now)
-	s.mu.Unlock()
+	s.Unlock()
 	return ref, first
+}
+
+// makeRoom has the oldest span go if there are too many. It lets go of the lock meanwhile.
+func (t *Table) makeRoom(s *shard, id ID, now int64) {
+	if e, _ := s.find(id); e != nil || !t.full(s) {
+		return
+	}
+	e := t.dropOldest(s, now)
+	s.Unlock()
+	t.evicted.Add(1)
+	t.tell(&e)
+	s.Lock()
 }
 
 func (t *Table) start(s *shard, id, parent ID, around clock.Ref, owner any, now int64) (ref clock.Ref, first bool) {
@@ -126,17 +145,13 @@ func (t *Table) start(s *shard, id, parent ID, around clock.Ref, owner any, now 
 	if e, at := s.find(id); e != nil {
 		if !e.ended {
 			e.starts++
-			return e.ref, false
+			return e.node.Ref(), false
 		}
-		t.drop(s, e, at, now)
-	}
-	if s.len >= t.limit/shards && t.full(s) {
-		t.dropOldest(s, now)
-		t.evicted.Add(1)
+		t.drop(s, e, at) // nobody is told: who ended it was
 	}
 	if parent.span != 0 {
 		if p, _ := s.find(parent); p != nil {
-			around = p.ref
+			around = p.node.Ref()
 		}
 	}
 	e := s.add(id)
@@ -144,9 +159,9 @@ func (t *Table) start(s *shard, id, parent ID, around clock.Ref, owner any, now 
 	if owner != nil {
 		e.owner = owner
 	}
-	e.ref = t.clock.Start(&e.node, around, now)
+	ref = s.Start(&e.node, around, now)
 	t.say(s)
-	return e.ref, true
+	return ref, true
 }
 
 // full reports whether a span of s has to make room.
@@ -180,11 +195,11 @@ type Ended struct {
 // answer. It reports false if the span is not in the table.
 func (t *Table) End(id ID, now int64, e *Ended) bool {
 	s := t.shard(id)
-	if !s.mu.TryLock() {
-		s.mu.Lock()
+	if !s.TryLock() {
+		s.Lock()
 	}
 	ok := t.end(s, id, now, e)
-	s.mu.Unlock()
+	s.Unlock()
 	return ok
 }
 
@@ -195,7 +210,7 @@ func (t *Table) end(s *shard, id ID, now int64, e *Ended) bool {
 	}
 	e.Began, e.Owner = n.began, n.owner
 	if e.First = !n.ended; e.First {
-		e.Energy, _ = t.clock.End(n.ref, now)
+		e.Energy, _ = s.End(n.node.Ref(), now)
 		e.Ended = now
 		n.ended, n.end, n.energy = true, now, e.Energy
 	} else {
@@ -203,7 +218,7 @@ func (t *Table) end(s *shard, id ID, now int64, e *Ended) bool {
 	}
 	n.ends++
 	if n.ends >= min(n.starts, t.processors.Load()) {
-		t.drop(s, n, at, now)
+		t.drop(s, n, at)
 	}
 	return true
 }
@@ -214,10 +229,10 @@ func (t *Table) Find(id ID) (clock.Ref, any) {
 		return clock.Ref{}, nil
 	}
 	s := t.shard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	if e, _ := s.find(id); e != nil {
-		return e.ref, e.owner
+		return e.node.Ref(), e.owner
 	}
 	return clock.Ref{}, nil
 }
@@ -227,9 +242,9 @@ func (t *Table) Len() int {
 	n := 0
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.mu.Lock()
+		s.Lock()
 		n += s.len
-		s.mu.Unlock()
+		s.Unlock()
 	}
 	return n
 }
@@ -245,19 +260,26 @@ func (t *Table) shard(id ID) *shard {
 // spread is 2⁶⁴ divided by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
 const spread = 0x9e3779b97f4a7c15
 
-func (t *Table) dropOldest(s *shard, now int64) {
+// dropOldest drops a span and says what was of it: First, if nobody has ended it.
+func (t *Table) dropOldest(s *shard, now int64) (out Ended) {
 	e, at := s.find(s.entry(s.oldest).id)
-	t.drop(s, e, at, now)
+	if out.First = !e.ended; out.First {
+		out.Energy, _ = s.End(e.node.Ref(), now)
+		out.Began, out.Ended, out.Owner = e.began, now, e.owner
+	}
+	t.drop(s, e, at)
+	return out
 }
 
-// drop takes the span of a slot out of its shard.
-func (t *Table) drop(s *shard, e *entry, at int, now int64) {
-	if !e.ended {
-		energy, _ := t.clock.End(e.ref, now)
-		if t.dropped != nil {
-			t.dropped(e.owner, Ended{Energy: energy, Began: e.began, Ended: now, Owner: e.owner})
-		}
+// tell tells of a span that was dropped. No lock is held.
+func (t *Table) tell(e *Ended) {
+	if e.First && t.dropped != nil {
+		t.dropped(e.Owner, *e)
 	}
+}
+
+// drop takes the span of a slot, which has ended, out of its shard.
+func (t *Table) drop(s *shard, e *entry, at int) {
 	if e.owner != nil {
 		e.owner = nil
 	}
