@@ -99,12 +99,16 @@ func WithGPUs(open func() (sensor.Sensor, error)) Option {
 
 // WithRootPath says below which folder proc and sys of the machine lie: in a container,
 // where those of the host are mounted, such as /host. GPUs need it there, whose driver knows
-// processes by the numbers that they have on the host.
+// processes by the numbers that they have on the host. "" is "/", as without it.
 func WithRootPath(path string) Option {
 	return option(func(c *config) { c.setRoot("WithRootPath", path) })
 }
 
 func (c *config) setRoot(from, path string) {
+	if path == "" {
+		c.root = ""
+		return
+	}
 	if i, err := os.Stat(filepath.Join(path, "proc")); err != nil || !i.IsDir() { //nolint:gosec // it is the user's own machine
 		c.refuse("%s: %q has no folder proc: want where that of the host is mounted, such as /host", from, path)
 		return

@@ -49,7 +49,7 @@ type weigher struct {
 	shares cputime.Divider
 	parts  []part
 
-	mu      sync.Mutex // after Monitor.mu, which is after the locks of the table
+	mu      sync.Mutex // after Monitor.mu and before the locks of the table
 	works   map[string]*work
 	tasks   int
 	held    int      // ended and waiting

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -65,6 +67,32 @@ func TestSpansAndTasksOfAMonitor(t *testing.T) {
 	assert.InDelta(t, all.Energy.Total(), got["outer"]+inside.Energy.Total(), 3, "nothing is told twice, and none forgotten")
 	require.NoError(t, provider.Shutdown(t.Context()))
 	require.NoError(t, m.Shutdown(t.Context()))
+}
+
+// What Span measures around a span that a span processor measures has what is its own.
+func TestASpanInsideOfWhatSpanMeasures(t *testing.T) {
+	reader := metric.NewManualReader()
+	m, err := carbon.Start(carbon.WithEnergySource(hundredWatts{time.Now()}), carbon.WithInterval(10*time.Millisecond),
+		carbon.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Shutdown(t.Context())) }()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spanprocessor.New(nothing{}, m)))
+	time.Sleep(50 * time.Millisecond) // until the power is known
+	ctx, done := m.Span(t.Context(), attribute.String("route", "/"))
+	_, s := provider.Tracer("test").Start(ctx, "inner")
+	time.Sleep(200 * time.Millisecond)
+	s.End()
+	done()
+	// 20 J are the span's. With both side by side, each would have 10.
+	var got metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &got))
+	for _, i := range got.ScopeMetrics[0].Metrics {
+		if i.Name == "carbon.operation.energy" {
+			assert.Less(t, i.Data.(metricdata.Sum[float64]).DataPoints[0].Value, 5.0)
+			return
+		}
+	}
+	t.Error("carbon.operation.energy is missing")
 }
 
 // Spans of many goroutines and the rest are the energy of the process.

@@ -267,18 +267,29 @@ func (c *Clock) close(joules float64, g gone) {
 	left := joules - g.given - c.debt
 	rest := difference(c.elapsed, g.lived)
 	rate := 0.0
-	switch {
+	switch idle := float64(c.idle); {
 	case left <= 0:
-	case rest <= 0:
+	case rest <= idle: // nobody who is still there has anything
 		c.unattributed += left
 	default:
-		rate = left / rest
-		c.unattributed += rate * float64(c.idle)
-		c.attributed += rate * (rest - float64(c.idle))
+		// Leaves ahead of the clock have less than nothing of rest. They must not be most of
+		// it: others would have that much more than there is.
+		rate = left / max(rest, c.ahead())
+		c.unattributed += rate*idle + max(0, left-rate*rest)
+		c.attributed += rate * (rest - idle)
 	}
 	c.debt = max(0, -left)
 	c.tick.rate = rate
 	c.tick.perLeaf = c.perLeaf
+}
+
+// ahead is by what all leaves together are ahead of the clock at most.
+func (c *Clock) ahead() float64 {
+	most := uint64(0)
+	for _, d := range c.domains {
+		most = max(most, d.most-min(d.most, c.perLeaf))
+	}
+	return float64(c.leaves) * float64(most)
 }
 
 // open begins a tick where the last one ended.
@@ -293,7 +304,7 @@ func (c *Clock) open(lost bool) {
 	c.stopped, c.perLeafStop, c.sharedStop = false, 0, 0
 	c.gone = gone{}
 	for _, d := range c.domains {
-		d.gone = gone{}
+		d.gone, d.most = gone{}, 0
 	}
 	c.show()
 }

@@ -283,6 +283,16 @@ func TestClock(t *testing.T) {
 		s.start(300, "e", "")
 		s.end(350, "e", 0.5, 0.5, Interpolated)
 	})
+	t.Run("a later tick is lost", func(t *testing.T) {
+		s := newScene(t)
+		s.start(0, "a", "")
+		s.start(0, "b", "")
+		s.book(100, 1)
+		s.lose(200)
+		s.end(200, "a", 0.5, 0, Partial)
+		s.book(300, 1)
+		s.end(300, "b", 1.5, 0, Partial)
+	})
 	t.Run("numbers that are no energy are failed readings", func(t *testing.T) {
 		for _, bad := range []float64{-1, math.NaN(), math.Inf(1), math.Inf(-1)} {
 			s := newScene(t)

@@ -41,7 +41,8 @@
 //	Nodes + Unattributed = Booked + Ahead
 //
 // where Nodes is the sum over all nodes, ended or not, and Ahead what they have
-// before it was booked. No term is ever negative, nor is the energy of a node.
+// before it was booked, both without that by which some are ahead in the open tick because
+// of a late caller (below). No term is ever negative, nor is the energy of a node.
 // Shares of time are integers, so that no node receives the rounding of others.
 //
 // # Several at the same time
@@ -53,7 +54,8 @@
 // that he was late, as if there had still been fewer leaves. What it handed on stays
 // as it is; the sum of times grows by as much, so that energy is divided by what everybody
 // has. If the tick ends while a leaf is ahead, the leaf is taken to have the less of it; if
-// that is less than nothing, it has nothing and the next ticks pay.
+// that is less than nothing, it has nothing and the next ticks pay: at most what the tick
+// had left to divide.
 //
 // # How far off a node can be
 //

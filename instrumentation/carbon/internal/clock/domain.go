@@ -7,7 +7,8 @@ type Domain struct {
 	Mutex
 
 	clock  *Clock
-	latest int64 // the latest time
+	latest int64  // the latest time
+	most   uint64 // that perLeaf was taken to be in this tick
 	gone   gone
 }
 
@@ -15,6 +16,14 @@ type Domain struct {
 func (c *Clock) Add(d *Domain) {
 	d.clock = c
 	c.domains = append(c.domains, d)
+}
+
+// time is now or, if that is later, the latest time in d, if it is one.
+func (d *Domain) time(now int64) int64 {
+	if d == nil {
+		return now
+	}
+	return max(now, d.latest)
 }
 
 // Start begins a life of n, which is not active, as a child of parent if that is active and
@@ -34,6 +43,7 @@ func (d *Domain) Start(n *Node, parent Ref, now int64) Ref {
 			at = max(at, p.since)
 			p.leave(at)
 			n.enter(at)
+			d.most = max(d.most, at)
 			return Ref{node: n, life: n.life}
 		}
 	}
@@ -91,6 +101,7 @@ func (d *Domain) pass(n *Node) (e Energy, ok bool) {
 		n.leave(at)
 		c.settle(p)
 		p.enter(at)
+		d.most = max(d.most, at)
 	case n.leaf || last:
 		return e, false
 	default:
@@ -99,9 +110,9 @@ func (d *Domain) pass(n *Node) (e Energy, ok bool) {
 	if p != nil {
 		p.children--
 	}
-	if e = c.done(n, &d.gone); e.Joules < 0 {
+	if e = c.done(n, &d.gone); e.Joules < e.Estimated {
 		c.mu.Lock()
-		e.Joules = c.owe(e.Joules)
+		e = c.short(e)
 		c.mu.Unlock()
 	}
 	return e, true

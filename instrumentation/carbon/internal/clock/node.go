@@ -77,7 +77,7 @@ func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
 		c.unlock(up)
 		c.End(r, now)
 	}
-	c.advance(now)
+	c.advance(up.time(now))
 	n.above = up
 	r := c.start(n, parent)
 	r.above = up
@@ -90,13 +90,15 @@ func (c *Clock) Start(n *Node, parent Ref, now int64) Ref {
 func (c *Clock) End(r Ref, now int64) (e Energy, ok bool) {
 	if d := r.domain(); d != nil {
 		d.Lock()
-		e, ok = d.End(r, now)
+		if d.clock == c {
+			e, ok = d.End(r, now)
+		}
 		d.Unlock()
 		return e, ok
 	}
 	c.lock(r.above)
 	if ok = c.alive(r); ok {
-		c.advance(now)
+		c.advance(r.above.time(now))
 		e = c.end(r.node, &c.gone)
 	}
 	c.unlock(r.above)
@@ -109,15 +111,16 @@ func (c *Clock) Read(r Ref, now int64) (e Energy, ok bool) {
 	d := r.domain()
 	c.lock(d)
 	if ok = c.alive(r); ok {
-		c.advance(now)
+		c.advance(d.time(now))
 		c.settle(r.node)
 		n := *r.node
 		if n.leaf {
 			n.leave(max(n.since, c.perLeaf))
 			c.late(&n)
 		}
-		e = c.energy(&n)
-		e.Joules = max(0, e.Joules)
+		if e = c.energy(&n); e.Joules < e.Estimated {
+			e = e.short()
+		}
 	}
 	c.unlock(d)
 	return e, ok
@@ -192,8 +195,8 @@ func (c *Clock) end(n *Node, g *gone) Energy {
 	}
 	c.setLeaves(leaves)
 	e := c.done(n, g)
-	if e.Joules < 0 {
-		e.Joules = c.owe(e.Joules)
+	if e.Joules < e.Estimated {
+		e = c.short(e)
 	}
 	return e
 }
@@ -211,12 +214,22 @@ func (c *Clock) done(n *Node, g *gone) Energy {
 	return e
 }
 
-// owe has what a node would have less than nothing paid by the next ticks. It happens if
-// a tick ended some ns after the node began, in which others were ahead of the clock.
-func (c *Clock) owe(joules float64) float64 {
-	c.attributed -= joules
-	c.debt -= joules
-	return 0
+// short is what a node has that was ahead of the clock when a tick ended. If that is less
+// than nothing, the next ticks pay.
+func (c *Clock) short(e Energy) Energy {
+	c.attributed -= min(0, e.Joules)
+	c.debt -= min(0, e.Joules)
+	return e.short()
+}
+
+// short is e, of which what was not estimated is less than nothing.
+func (e Energy) short() Energy {
+	e.Joules = max(0, e.Joules)
+	if e.Estimated > 0 {
+		e.Off *= e.Joules / e.Estimated
+	}
+	e.Estimated = e.Joules
+	return e
 }
 
 // energy is what a settled node has that is no leaf.

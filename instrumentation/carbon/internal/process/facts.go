@@ -148,15 +148,15 @@ func number(b []byte) int {
 	return max(n, 0)
 }
 
-// parseProcess returns the parent of a process and when it was started, of /proc/[pid]/stat
-// (proc_pid_stat(5)): fields 4 and 22. The name, field 2, may contain anything.
+// parseProcess returns the parent of a process, 0 for none, and when it was started, of
+// /proc/[pid]/stat (proc_pid_stat(5)): fields 4 and 22. The name, field 2, may contain anything.
 func parseProcess(b []byte) (parent int, started uint64, ok bool) {
 	end := bytes.LastIndexByte(b, ')')
 	fields := bytes.Fields(b[end+1:])
 	if end < 0 || len(fields) < 20 {
 		return 0, 0, false
 	}
-	parent = number(fields[1])
-	started, ok = parseNumber(fields[19])
-	return parent, started, ok && parent > 0
+	above, ok := parseNumber(fields[1])
+	started, numbers := parseNumber(fields[19])
+	return int(min(above, math.MaxInt32)), started, ok && numbers
 }

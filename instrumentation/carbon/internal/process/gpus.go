@@ -63,7 +63,7 @@ func (f *family) has(pid, self int) bool {
 	r.asked = true
 	if above, started, ok := f.parent(pid); ok && (!seen || !r.ours || started != r.started) {
 		r.started, r.ours = started, false
-		for i := 0; ok && i < generations && !r.ours; i++ {
+		for i := 0; ok && above > 0 && i < generations && !r.ours; i++ {
 			r.ours = above == self
 			above, _, ok = f.parent(above)
 		}

@@ -105,8 +105,10 @@ func FuzzC24_files(f *testing.F) {
 func TestParseProcess(t *testing.T) {
 	parent, started, ok := parseProcess([]byte("4243 (a) (b) S 42 4243 4243 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 98765 1000 10 18446744073709551615\n"))
 	assert.Equal(t, []any{42, uint64(98765), true}, []any{parent, started, ok})
+	parent, started, ok = parseProcess([]byte("1 (init) S 0 1 1 0 -1 1 1 0 0 0 1 2 3 4 20 0 1 0 9 1"))
+	assert.Equal(t, []any{0, uint64(9), true}, []any{parent, started, ok})
 	for _, text := range []string{
-		"", "1", ")", "1 (a)", "1 (a) S", "1 (a) S 42 1 1", "1 (a) S 0 1 1 0 -1 1 1 0 0 0 1 2 3 4 20 0 1 0 9 1",
+		"", "1", ")", "1 (a)", "1 (a) S", "1 (a) S 42 1 1",
 		"1 (a) S x 1 1 0 -1 1 1 0 0 0 1 2 3 4 20 0 1 0 9 1", "1 (a) S 4 1 1 0 -1 1 1 0 0 0 1 2 3 4 20 0 1 0 x 1", "1 (a) S -4 1 1 0 -1 1 1 0 0 0 1 2 3 4 20 0 1 0 9 1",
 	} {
 		_, _, ok := parseProcess([]byte(text))

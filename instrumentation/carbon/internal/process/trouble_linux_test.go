@@ -365,6 +365,10 @@ func TestANumberUsedAgainIsAnotherProcess(t *testing.T) {
 	assert.True(t, f.has(7, 5), "an orphan stays one of ours")
 	all[7] = process{1, 200}
 	assert.False(t, f.has(7, 5))
+	all[7] = process{5, 250}
+	assert.True(t, f.has(7, 5))
+	all[7] = process{0, 260} // from outside of the namespace
+	assert.False(t, f.has(7, 5))
 	all[7] = process{5, 300}
 	delete(all, 5)
 	assert.True(t, f.has(7, 5))

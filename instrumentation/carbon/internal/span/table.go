@@ -18,7 +18,7 @@ const (
 // A Table knows the nodes of the spans in progress. It is bounded: where spans are
 // started and never ended, the oldest one makes room, and its node is ended. Until
 // then it takes its share of the energy, as what runs does. Memory for a span is kept for
-// the next one. Safe for concurrent use.
+// the next one, unless it is much and there is none. Safe for concurrent use.
 type Table struct {
 	limit      int
 	step       int // by how much the length of a shard may differ from what it said
@@ -77,8 +77,7 @@ func NewTable(c *clock.Clock, limit int) *Table {
 	for i := range t.shards {
 		s := &t.shards[i]
 		c.Add(&s.Domain)
-		s.slots = make([]slot, 16)
-		s.made = 1
+		s.clear()
 	}
 	return t
 }
@@ -375,7 +374,17 @@ func (s *shard) remove(e *entry, free int) {
 		s.newest = e.previous
 	}
 	e.next, s.unused = s.unused, e.number
-	s.len--
+	if s.len--; s.len == 0 && s.made > kept {
+		s.clear()
+	}
+}
+
+// kept is for how many spans a shard keeps memory when it has none: 1 MB.
+const kept = 4096
+
+// clear forgets all entries. Nodes elsewhere may refer to them still.
+func (s *shard) clear() {
+	s.slots, s.chunks, s.made, s.unused = make([]slot, 16), nil, 1, 0
 }
 
 func (s *shard) grow() {

@@ -220,6 +220,30 @@ func TestTableKeepsItsMemory(t *testing.T) {
 	}
 }
 
+// A crowd that has gone leaves nothing behind, and those who come then are found.
+func TestTableForgetsACrowd(t *testing.T) {
+	table, c := newTable(DefaultLimit, 1)
+	for range 2 {
+		for i := range uint64(kept + 10) {
+			start(table, ID{1, 1, i + 1}, clock.Ref{}, 0)
+		}
+		if s := table.shard(ID{1, 1, 0}); s.made != kept+11 {
+			t.Errorf("%d entries", s.made)
+		}
+		for i := range uint64(kept + 10) {
+			if _, _, ok := end(table, ID{1, 1, i + 1}, 0); !ok {
+				t.Fatalf("%d is not there", i)
+			}
+		}
+		if s := table.shard(ID{1, 1, 0}); s.chunks != nil || s.made != 1 || s.len != 0 {
+			t.Errorf("%d chunks, %d entries, %d spans", len(s.chunks), s.made, s.len)
+		}
+	}
+	if n := c.Totals(0).Leaves; n != 0 {
+		t.Errorf("%d leaves", n)
+	}
+}
+
 func TestIDOf(t *testing.T) {
 	of := func(sc trace.SpanContext) ID { return IDOf(&sc) }
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
