@@ -44,11 +44,11 @@ func (m *monitor) StartSpan(_ context.Context, _ span.Named, id, parent span.ID)
 }
 
 func (m *monitor) EndSpan(id span.ID, r *span.Result, _ span.Waiter) span.State {
-	e, ok := m.End(id, m.now.Load())
-	r.Joules = e.Energy.Joules
-	if !ok {
+	var e span.Ended
+	if !m.End(id, m.now.Load(), &e) {
 		return span.Unknown
 	}
+	r.Joules = e.Energy.Joules
 	return span.Known
 }
 
