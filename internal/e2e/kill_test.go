@@ -197,7 +197,7 @@ func TestReloadKeepsTotals(t *testing.T) {
 	config := strings.NewReplacer("${OUT}", r.out, "${HEALTH}", r.health).Replace(r.configuration("2"))
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	const running = "Everything is ready"
-	require.NoError(t, r.cmd.Process.Signal(syscall.SIGHUP))
+	r.signal(syscall.SIGHUP)
 	r.await(func() bool { return strings.Count(r.logs(), running) == 2 }, "a second start")
 	r.ready()
 	ticks(100)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -92,13 +94,50 @@ func (p *process) kill() {
 // stop sends SIGTERM and waits for a clean exit.
 func (p *process) stop() {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 		require.NoError(p.t, p.err, "%s does not stop cleanly; its output:\n%s", p.cmd.Path, p.logs())
 	case <-time.After(patience):
 		p.t.Fatalf("%s does not stop; its output:\n%s", p.cmd.Path, p.logs())
 	}
+}
+
+// signal sends one that the program is to handle, once it does. A collector says that it is
+// ready, and takes data, some moments before it asks for signals; one that comes in between
+// ends it like a program that handles none.
+func (p *process) signal(sig syscall.Signal) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); !p.handles(sig) && !p.ended() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(p.t, p.cmd.Process.Signal(sig), "%s; its output:\n%s", p.cmd.Path, p.logs())
+}
+
+// handles reports whether a program in Go has asked for a signal (os/signal.Notify). The
+// table of its handlers does not tell, as the runtime catches every signal. But for
+// os/signal it has a thread that blocks all signals except those that were asked for
+// (ensureSigM in runtime/signal_unix.go of Go 1.26). SIGUSR2 stands for one that no program
+// here asks for. Where there is no /proc nothing is known, and it says yes.
+func (p *process) handles(sig syscall.Signal) bool {
+	threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "task", "*", "status"))
+	if err != nil || len(threads) == 0 {
+		return true
+	}
+	for _, thread := range threads {
+		status, _ := os.ReadFile(thread) // it may have ended
+		_, after, _ := strings.Cut(string(status), "\nSigBlk:\t")
+		text, _, _ := strings.Cut(after, "\n")
+		// Bit n-1 is signal n: proc(5). The number of SIGUSR2 is that of Linux; other systems
+		// may not have the name.
+		const sigusr2 = syscall.Signal(12)
+		blocked, _ := strconv.ParseUint(text, 16, 64)
+		blocks := func(s syscall.Signal) bool { return blocked&(1<<(s-1)) != 0 }
+		if blocks(sigusr2) && !blocks(sig) {
+			return true
+		}
+	}
+	return false
 }
 
 // ended reports whether the process has come to its end.
