@@ -108,10 +108,8 @@ func (p *process) stop() {
 // ends it like a program that handles none.
 func (p *process) signal(sig syscall.Signal) {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); !p.handles(sig) && !p.ended() && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	require.NoError(p.t, p.cmd.Process.Signal(sig), "%s; its output:\n%s", p.cmd.Path, p.logs())
+	p.await(func() bool { return p.handles(sig) }, "a handler of "+sig.String())
+	require.NoError(p.t, p.cmd.Process.Signal(sig))
 }
 
 // handles reports whether a program in Go has asked for a signal (os/signal.Notify). The
