@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log"
-	"runtime"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon"
+	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/internal/cputime/cputimetest"
 	"github.com/otelcarbon/otelcarbon/instrumentation/carbon/spanprocessor"
 )
 
@@ -56,24 +56,6 @@ func weighed(t *testing.T, opts ...carbon.Option) (*carbon.Monitor, trace.Tracer
 	return m, tracer, recorder, provider
 }
 
-// burn uses so much CPU time, however long that takes on a busy machine.
-func burn(d time.Duration) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var sink [64]byte
-	for end := threadTime() + d; threadTime() < end; {
-		for i := range sink {
-			sink[i] = sink[i]*31 + byte(i)
-		}
-	}
-}
-
-func threadTime() time.Duration {
-	var u unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_THREAD, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func number(s *tracetest.SpanStub, key attribute.Key) float64 {
 	set := attribute.NewSet(s.Attributes...)
 	v, _ := set.Value(key)
@@ -92,19 +74,21 @@ func TestWhoWorksPays(t *testing.T) {
 	m, tracer, recorder, provider := weighed(t)
 	var both sync.WaitGroup
 	done := make(chan struct{})
+	begin := time.Now()
 	for _, work := range []bool{true, false} {
 		both.Go(func() {
 			_, span := tracer.Start(t.Context(), "job", trace.WithAttributes(attribute.Bool("work", work)))
 			defer span.End()
 			if work {
 				defer close(done)
-				burn(1200 * time.Millisecond)
+				cputimetest.Burn(1200 * time.Millisecond)
 				return
 			}
 			<-done
 		})
 	}
 	both.Wait()
+	took := time.Since(begin)
 	require.NoError(t, provider.ForceFlush(t.Context()))
 	spans := recorder.GetSpans()
 	require.Len(t, spans, 2)
@@ -119,7 +103,14 @@ func TestWhoWorksPays(t *testing.T) {
 		assert.Empty(t, word(s, "carbon.coverage"), "all of it was read")
 		assert.InEpsilon(t, number(s, "carbon.energy")/3.6e6*number(s, "carbon.grid.intensity"), number(s, "carbon.emissions"), 1e-9)
 	}
-	assert.Greater(t, worked, 0.9*sum, "0.95 and more where nothing else wants the CPUs")
+	// A window with fewer samples says less of who worked, and the sleeper is held to have
+	// had one of them (cputime.Divider). On a machine with other work 1.2 s of CPU time take
+	// longer, so there are fewer in each second; 90 % is what must hold there, too.
+	least := 0.95
+	if took > 2*time.Second {
+		least = 0.9
+	}
+	assert.Greater(t, worked, least*sum, "%v for 1.2 s of CPU time", took)
 	assert.InDelta(t, m.Report().Energy.Total(), sum+m.Report().Unattributed, 5, "the sum stays what it was, up to the readings since")
 	assert.Greater(t, sum, 100.0)
 }
@@ -134,7 +125,7 @@ func TestSpansOfAProgramThatWaits(t *testing.T) {
 	for range 15 {
 		time.Sleep(110 * time.Millisecond)
 		_, span := provider.Tracer("test").Start(t.Context(), "work")
-		burn(20 * time.Millisecond)
+		cputimetest.Burn(20 * time.Millisecond)
 		span.End()
 	}
 	sum := 0.0
@@ -157,7 +148,7 @@ func TestChildrenPayForThemselves(t *testing.T) {
 	children := 0
 	for ; time.Since(began) < 600*time.Millisecond; children++ {
 		_, child := tracer.Start(ctx, "child")
-		burn(time.Millisecond)
+		cputimetest.Burn(time.Millisecond)
 		child.End()
 	}
 	parent.End()
@@ -189,11 +180,11 @@ func TestWorkersAttach(t *testing.T) {
 	pool.Go(func() {
 		for ctx := range jobs {
 			if ctx == nil {
-				burn(300 * time.Millisecond)
+				cputimetest.Burn(300 * time.Millisecond)
 				continue
 			}
 			detach := m.Attach(ctx)
-			burn(300 * time.Millisecond)
+			cputimetest.Burn(300 * time.Millisecond)
 			detach()
 		}
 	})
@@ -220,7 +211,7 @@ func TestLabels(t *testing.T) {
 		ctx, span := tracer.Start(ctx, "outer")
 		_, inner := tracer.Start(ctx, "inner")
 		var all sync.WaitGroup
-		all.Go(func() { burn(300 * time.Millisecond) })
+		all.Go(func() { cputimetest.Burn(300 * time.Millisecond) })
 		all.Wait()
 		inner.End()
 		span.End()
@@ -241,7 +232,7 @@ func TestOthersProfile(t *testing.T) {
 	require.NoError(t, pprof.StartCPUProfile(&theirs))
 	m, tracer, recorder, provider := weighed(t)
 	_, span := tracer.Start(t.Context(), "even")
-	burn(100 * time.Millisecond)
+	cputimetest.Burn(100 * time.Millisecond)
 	span.End()
 	require.NoError(t, provider.ForceFlush(t.Context()))
 	pprof.StopCPUProfile()
@@ -258,7 +249,7 @@ func TestOthersProfile(t *testing.T) {
 	resume()
 	resume()
 	_, span = tracer.Start(t.Context(), "weighed")
-	burn(300 * time.Millisecond)
+	cputimetest.Burn(300 * time.Millisecond)
 	span.End()
 	require.NoError(t, provider.ForceFlush(t.Context()))
 	spans = recorder.GetSpans()
@@ -275,9 +266,9 @@ func TestTasksByCPUTime(t *testing.T) {
 	both.Go(func() {
 		ctx, task := m.Task(ctx, "work")
 		_, span := tracer.Start(ctx, "half")
-		burn(300 * time.Millisecond)
+		cputimetest.Burn(300 * time.Millisecond)
 		span.End()
-		burn(300 * time.Millisecond)
+		cputimetest.Burn(300 * time.Millisecond)
 		worked = task.End()
 		close(done)
 	})
@@ -303,7 +294,7 @@ func TestWeightsAtTheEnd(t *testing.T) {
 			_, open := tracer.Start(t.Context(), "open")
 			for range 10 {
 				_, span := tracer.Start(t.Context(), "ended")
-				burn(5 * time.Millisecond)
+				cputimetest.Burn(5 * time.Millisecond)
 				span.End()
 			}
 			if first == "monitor" {
@@ -362,7 +353,7 @@ func TestASlowExporter(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return next.got.Load() > 0 }, 5*time.Second, time.Millisecond)
 	_, work := tracer.Start(t.Context(), "work")
-	burn(200 * time.Millisecond)
+	cputimetest.Burn(200 * time.Millisecond)
 	work.End()
 	require.NoError(t, provider.ForceFlush(t.Context()))
 	assert.EqualValues(t, 101, next.got.Load())
@@ -466,7 +457,7 @@ func TestWeightsConserve(t *testing.T) {
 			for i := range 200 {
 				ctx, a := tracer.Start(t.Context(), "a")
 				if (i+g)%3 == 0 {
-					burn(time.Duration(i%5) * time.Millisecond)
+					cputimetest.Burn(time.Duration(i%5) * time.Millisecond)
 				}
 				_, b := tracer.Start(ctx, "b")
 				time.Sleep(time.Duration(i%3) * time.Millisecond)
